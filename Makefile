@@ -1,0 +1,32 @@
+# What you can do here. `make demo` and `make test` install what they need first (Debian packages as root or through sudo).
+PYTHON := .venv/bin/python
+SOURCES := secops scanners backup playbooks dashboards
+
+.PHONY: demo test fast lint docs clean setup
+
+demo: setup          ## Play the whole story on this machine: scan, back up, attack, restore, prove
+	$(PYTHON) -m secops demo
+
+test: setup lint     ## Everything, with the real servers
+	$(PYTHON) -m pytest -n 2 --dist loadgroup --maxprocesses 2
+
+fast: setup          ## The inner loop, under a minute
+	$(PYTHON) -m pytest -q -n 2 -m "not slow"
+
+lint: setup          ## Style, types, layers
+	.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench-%: setup       ## One benchmark against its peer, e.g. make bench-executor
+	$(PYTHON) benchmarks/$*.py
+
+docs: setup          ## Write the generated reference pages and JSON Schemas
+	$(PYTHON) scripts/generate_docs.py
+
+setup:
+	@scripts/setup
+
+clean:               ## Remove what the targets above made
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,265 @@
+"""The city: units, two sites, three centres, protected systems and their assets.
+
+The inventory file is these dataclasses written as YAML; `secops.inventory.load` reads it.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from secops.model.text import Text
+
+_STRICT = {"extra": "forbid", "use_attribute_docstrings": True}
+
+
+class CentreRole(StrEnum):
+    """What a centre is for in 两地三中心."""
+
+    PRODUCTION = "production"
+    LOCAL_DR = "local_dr"
+    REMOTE_DR = "remote_dr"
+
+
+class AssetKind(StrEnum):
+    """What an asset is, and so which checks apply to it."""
+
+    WEBSITE = "website"
+    PAGE = "page"
+    HOST = "host"
+    DATABASE = "database"
+    NETWORK_DEVICE = "network_device"
+    FILE_TREE = "file_tree"
+
+
+class ImpactObject(StrEnum):
+    """受侵害的客体 of GB/T 22240, from the least to the gravest."""
+
+    LEGAL_RIGHTS = "legal_rights"
+    PUBLIC_ORDER = "public_order"
+    NATIONAL_SECURITY = "national_security"
+
+
+class ImpactDegree(StrEnum):
+    """侵害程度 of GB/T 22240."""
+
+    GENERAL = "general"
+    SERIOUS = "serious"
+    EXTREME = "extreme"
+
+
+class Importance(StrEnum):
+    """How much the city depends on the system."""
+
+    GENERAL = "general"
+    IMPORTANT = "important"
+    CORE = "core"
+
+
+class Tier(StrEnum):
+    """灾备等级, from the least to the most."""
+
+    DATA = "data"
+    APPLICATION = "application"
+    BUSINESS = "business"
+
+    @property
+    def rank(self) -> int:
+        """1 data, 2 application, 3 business."""
+        return list(Tier).index(self) + 1
+
+
+class Level(IntEnum):
+    """等级保护 level, 1 to 5."""
+
+    L1 = 1
+    L2 = 2
+    L3 = 3
+    L4 = 4
+    L5 = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """An organisation."""
+
+    __pydantic_config__ = _STRICT
+    id: str
+    name: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place (地); centres stand in it."""
+
+    __pydantic_config__ = _STRICT
+    id: str
+    name: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Centre:
+    """One of the three centres."""
+
+    __pydantic_config__ = _STRICT
+    id: str
+    name: Text
+    site: str
+    """Id of the site it stands in."""
+    role: CentreRole
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What is harmed, and how badly, when one aspect (S or A) of a system fails."""
+
+    __pydantic_config__ = _STRICT
+    object: ImpactObject
+    degree: ImpactDegree
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """The grading of one system by GB/T 22240: business information (S) and service continuity (A) apart."""
+
+    __pydantic_config__ = _STRICT
+    information: Impact
+    """S: harm when the business information is destroyed or disclosed."""
+    service: Impact
+    """A: harm when the service stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class SshAddress:
+    """How a host is reached for commands; the identity and pinned host keys are settings of the service."""
+
+    __pydantic_config__ = _STRICT
+    user: str
+    port: int = 22
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """Something that is scanned or copied. Its system is the one it is listed under."""
+
+    __pydantic_config__ = _STRICT
+    id: str
+    """Unique in the city; findings are tied to it, so it outlives a change of address."""
+    kind: AssetKind
+    name: Text
+    centre: str
+    """Id of the centre it stands in."""
+    address: str = ""
+    """Host name or IP address, for a host, database or network device."""
+    url: str = ""
+    """For a website its origin, `https://host:port/`; for a page its full address."""
+    path: str = ""
+    """For a file tree its absolute path on `host`."""
+    host: str = ""
+    """For a file tree, website or page: the id of the host asset that holds it."""
+    ports: tuple[int, ...] = ()
+    """TCP ports that are declared to be open on a host."""
+    ssh: SshAddress | None = None
+    """Present when commands may be run on the host."""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A protected information system."""
+
+    __pydantic_config__ = _STRICT
+    id: str
+    name: Text
+    programme: Text
+    """The action of the city's plan that it belongs to."""
+    lead_units: tuple[str, ...]
+    """牵头单位, by id."""
+    grade: Grade
+    importance: Importance = Importance.GENERAL
+    cooperating_units: tuple[str, ...] = ()
+    """配合单位, by id."""
+    supervising_units: tuple[str, ...] = ()
+    """监管单位, by id."""
+    cii: bool = False
+    """关键信息基础设施: critical information infrastructure."""
+    tier: Tier | None = None
+    """A tier set by hand. Derived when absent; set lower than derived, it is a finding."""
+    assets: tuple[Asset, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """Where copies live."""
+
+    __pydantic_config__ = _STRICT
+    id: str
+    centre: str
+    location: str
+    """A directory on `host`, or of the remote end: `ssh://user@address:port/directory`."""
+    host: str = ""
+    """Id of the host that keeps the directory; empty: each source host reaches `location` by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An isolated place: a restore goes here first and is scanned before it is attached."""
+
+    __pydantic_config__ = _STRICT
+    id: str
+    centre: str
+    host: str
+    """Id of the host asset."""
+    path: str
+    """Directory on the host; each restore gets a folder of its own in it."""
+    url: str
+    """Where that directory is served to our scanners and to nobody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessCheck:
+    """The smallest request that proves the business works."""
+
+    __pydantic_config__ = _STRICT
+    path: str
+    contains: str
+    """Text that a good answer holds; the status must be 200."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryServer:
+    """One centre's server behind an entry."""
+
+    __pydantic_config__ = _STRICT
+    centre: str
+    name: str
+    """Its name in the HAProxy backend."""
+    url: str
+    """Where it answers directly, past the entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What clients of a system connect to (HAProxy), and the servers it can lead to."""
+
+    __pydantic_config__ = _STRICT
+    id: str
+    system: str
+    url: str
+    socket: str
+    """HAProxy's runtime socket on the machine of the service."""
+    backend: str
+    servers: tuple[EntryServer, ...]
+    business_check: BusinessCheck
+
+
+@dataclass(frozen=True, slots=True)
+class City:
+    """Everything that exists, as one file says it."""
+
+    __pydantic_config__ = _STRICT
+    name: Text
+    sites: tuple[Site, ...]
+    centres: tuple[Centre, ...]
+    units: tuple[Unit, ...]
+    systems: tuple[System, ...]
+    vaults: tuple[Vault, ...] = ()
+    places: tuple[Place, ...] = ()
+    entries: tuple[Entry, ...] = ()

@@ -1,0 +1,106 @@
+"""A finding is one weakness at one place, with a life; a weakness is what a check says it saw."""
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from secops.model.text import Text
+
+
+class Severity(StrEnum):
+    """How bad, from the least to the worst."""
+
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 info to 4 critical."""
+        return list(Severity).index(self)
+
+
+class State(StrEnum):
+    """Where a finding is in its life."""
+
+    NEW = "new"
+    TRIAGED = "triaged"
+    IN_PROGRESS = "in_progress"
+    PENDING_VERIFICATION = "pending_verification"
+    RESOLVED = "resolved"
+    FALSE_POSITIVE = "false_positive"
+    RISK_ACCEPTED = "risk_accepted"
+    OUT_OF_SCOPE = "out_of_scope"
+    REOPENED = "reopened"
+
+    @property
+    def open(self) -> bool:
+        """Whether somebody still has to do something."""
+        return self in _OPEN
+
+
+_OPEN = {State.NEW, State.TRIAGED, State.IN_PROGRESS, State.PENDING_VERIFICATION, State.REOPENED}
+
+
+class WeaknessClass(StrEnum):
+    """The kind of weakness; it decides what the locator holds."""
+
+    WEB = "web"
+    TLS = "tls"
+    PORT = "port"
+    COMPLIANCE = "compliance"
+    TAMPER = "tamper"
+    RESILIENCE = "resilience"
+
+
+@dataclass(frozen=True, slots=True)
+class Weakness:
+    """What `judge` says of one place. Identity is (class, asset, rule, locator); the rest may change between scans."""
+
+    weakness_class: WeaknessClass
+    rule: str
+    """Stable id of the rule, e.g. `http-headers.csp-missing`; starts with the check's name."""
+    locator: tuple[str, ...]
+    """Where on the asset: method and path, (protocol, port), setting name … never a version, banner or wording."""
+    severity: Severity
+    title: Text
+    reason: Text
+    """The sentence that explains the judgement with what was seen."""
+    mend: Text
+    """What to do about it."""
+    evidence: dict[str, str] = field(default_factory=dict)
+    """Short excerpts of what was seen."""
+    clauses: tuple[str, ...] = ()
+    """GB/T 22239 items touched, e.g. `8.1.4.8 a`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One weakness at one place, as the store keeps it."""
+
+    id: str
+    system: str
+    asset: str
+    check: str
+    weakness: Weakness
+    """As last seen."""
+    state: State
+    first_seen: datetime
+    last_seen: datetime
+    last_evaluated: datetime
+    """The last time that its check ran successfully on its asset, whether it found it or not."""
+    times_seen: int = 1
+    regressions: int = 0
+    revision: int = 1
+    """Grows with every change; a change must name the revision that it saw."""
+
+
+def finding_id(weakness_class: WeaknessClass, asset: str, rule: str, locator: tuple[str, ...]) -> str:
+    """`1-` (the version of the key) and 32 base32 characters of a SHA-256 over class, asset, rule and locator."""
+    text = "\x1f".join((weakness_class.value, asset, rule, *locator))
+    digest = base64.b32encode(hashlib.sha256(b"v1\x1f" + text.encode()).digest()).decode().lower()
+    return f"1-{digest[:32]}"

@@ -1,0 +1,135 @@
+"""Plan apart from act: effects are data, steps say what may be done with them, procedures yield steps.
+
+A procedure is a generator of `Step`; the executor performs each and sends its `Result` back. Procedures are
+deterministic: time, randomness and the city arrive as arguments, so that a run can be replayed from its journal.
+"""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, TypeAlias, TypeVar
+
+LOCAL = "local"
+"""The host name of the machine that the service itself runs on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Run a program with an argument list, never a shell string. Succeeds with exit code 0.
+
+    `stdin` and the values of `env` may hold secret references (`${env:X}`, `${file:x}`), resolved by the runner at the
+    last moment; `argv` may not, since every process of a host can read it.
+    """
+
+    kind: ClassVar[str] = "command"
+    host: str
+    """`LOCAL`, or the id of a host asset with an ssh address."""
+    argv: tuple[str, ...]
+    stdin: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    good_exit_codes: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """Send one line to a unix socket of this machine and read the answer. Succeeds when `expect` is found in it."""
+
+    kind: ClassVar[str] = "dialogue"
+    socket: str
+    line: str
+    expect: str = ""
+    """A regular expression searched in the answer; empty matches any answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """GET a URL, at most 8 MiB of it, no redirects followed. Succeeds on status 200 with `contains` in the body."""
+
+    kind: ClassVar[str] = "fetch"
+    url: str
+    contains: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rescan:
+    """Evaluate checks on an asset again. Succeeds when every outcome is tested-clean.
+
+    With `at`, the asset is looked at in an isolated place under that URL; findings are then a verdict on the copy and
+    are not recorded as findings of the asset.
+    """
+
+    kind: ClassVar[str] = "rescan"
+    asset: str
+    checks: tuple[str, ...]
+    at: str = ""
+
+
+Effect: TypeAlias = Command | Dialogue | Fetch | Rescan
+
+
+class Trouble(StrEnum):
+    """Why an effect did not succeed; closed, and one of them is our bug."""
+
+    NONE = "none"
+    FAILED = "failed"
+    """It ran and said no: exit code, unexpected answer."""
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+    """Our own guard said no: outside the scope, host key changed, unknown host."""
+    INTERNAL = "internal"
+    """Our bug."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one effect gave. `reason` explains anything but success."""
+
+    ok: bool
+    output: str = ""
+    """Standard output, answer or body, as text; at most 4 MiB, secrets replaced by ***."""
+    error_output: str = ""
+    exit_code: int = 0
+    trouble: Trouble = Trouble.NONE
+    reason: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One effect and what the executor must know to perform, rehearse and resume it."""
+
+    name: str
+    """A verb phrase, unique within its procedure: the step's stable id."""
+    effect: Effect
+    changes: bool = False
+    """False: a probe, performed in a rehearsal too."""
+    check: Effect | None = None
+    """A probe that succeeds when the effect is already done: then it is not performed."""
+    untouched: Effect | None = None
+    """A probe that succeeds when the effect has not begun: lets a resume repeat an irreversible step safely."""
+    irreversible: bool = False
+    assume: str = ""
+    """The output that a rehearsal goes on with in place of performing a changing effect."""
+    timeout_seconds: float = 30.0
+
+
+Returned = TypeVar("Returned", covariant=True)
+Procedure: TypeAlias = Generator[Step, Result, Returned]
+
+
+class ProcedureFailed(Exception):
+    """A procedure cannot reach its aim; the sentence says why and goes to the journal and the user."""
+
+    def __init__(self, zh: str, en: str) -> None:
+        super().__init__(en)
+        self.zh = zh
+        self.en = en
+
+
+def require(result: Result, zh: str, en: str) -> Result:
+    """The result, if it succeeded; else `ProcedureFailed` with the sentence and the reason of the result."""
+    if result.ok:
+        return result
+    detail = (result.reason or result.error_output or result.output).strip()[-600:]
+    raise ProcedureFailed(f"{zh}:{detail}", f"{en}: {detail}")

@@ -1,0 +1,30 @@
+"""Plugins are modules found in a folder; adding one is adding a file."""
+
+from importlib import import_module
+from pkgutil import walk_packages
+from types import ModuleType
+from typing import TypeVar
+
+Plugin = TypeVar("Plugin")
+
+
+def modules_in(package: ModuleType) -> list[ModuleType]:
+    """Every module below `package`, imported, by name. A module that fails to import is an error, never skipped."""
+    prefix = package.__name__ + "."
+    return [import_module(found.name) for found in walk_packages(package.__path__, prefix) if not found.ispkg]
+
+
+def plugins_in(package: ModuleType, kind: type[Plugin]) -> dict[str, Plugin]:
+    """The instances of `kind` that the modules below `package` define at top level, by their `name`, sorted.
+
+    Raises ValueError when two carry one name.
+    """
+    found: dict[str, Plugin] = {}
+    for module in modules_in(package):
+        for value in vars(module).values():
+            if not isinstance(value, kind):
+                continue
+            name: str = value.name  # type: ignore[attr-defined]
+            if found.setdefault(name, value) is not value:
+                raise ValueError(f"two plugins named {name!r}; the second is in {module.__name__}")
+    return dict(sorted(found.items()))
