@@ -1,0 +1,5 @@
+"""`python -m secops` is `secops`."""
+
+from secops.cli.main import main
+
+main()

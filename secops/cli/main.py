@@ -1,0 +1,77 @@
+"""`secops`: finds its verbs in this folder and turns errors into exit codes."""
+
+import os
+import sys
+
+import typer
+from rich.console import Console
+
+import secops.cli
+from secops import __version__
+from secops.support import language
+from secops.support.errors import JindunError
+from secops.support.language import say
+from secops.support.plugins import modules_in
+
+
+def _early_language(arguments: list[str]) -> None:
+    """Help is rendered before options are parsed, so `--lang` is looked for by hand first."""
+    for position, argument in enumerate(arguments):
+        chosen = argument.removeprefix("--lang=") if argument.startswith("--lang=") else None
+        if argument == "--lang" and position + 1 < len(arguments):
+            chosen = arguments[position + 1]
+        if chosen in ("zh", "en"):
+            language.choose(chosen)
+
+
+def build() -> typer.Typer:
+    """The application with every verb found: a module here with a `verb`, a typer.Typer that carries its name."""
+    app = typer.Typer(
+        help=say(
+            zh="津盾:城市安全监测与容灾编排。", en="Jindun 津盾: security monitoring and DR orchestration for a city."
+        )
+        + "\n\n"
+        + say(
+            zh="退出码:0 正常;1 有发现或演练失败;2 输入有误;3 未完成或不可达;4 程序缺陷。",
+            en="Exit codes: 0 fine, 1 something found or a drill failed, 2 bad input, 3 incomplete or unreachable, "
+            "4 our bug.",
+        ),
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+
+    @app.callback()
+    def common(
+        home: str = typer.Option(
+            "",
+            envvar="JINDUN_HOME",
+            help=say(zh="工作目录(含 jindun.yaml)。", en="Working folder, holding jindun.yaml."),
+        ),
+        lang: str = typer.Option("", help=say(zh="语言:zh 或 en。", en="Language: zh or en.")),
+    ) -> None:
+        if home:
+            os.environ["JINDUN_HOME"] = home
+        if lang:
+            language.choose(lang)
+
+    for module in modules_in(secops.cli):
+        verb = getattr(module, "verb", None)
+        if isinstance(verb, typer.Typer):
+            app.add_typer(verb)
+    return app
+
+
+def main() -> None:
+    """Run the command line; the process ends with one of the exit codes above."""
+    _early_language(sys.argv[1:])
+    if sys.argv[1:] == ["--version"]:
+        print(f"jindun {__version__}")
+        return
+    try:
+        build()()
+    except JindunError as error:
+        Console(stderr=True).print(
+            f"[bold red]{say(zh='错误', en='error')}[/]: {error}", highlight=False, soft_wrap=True
+        )
+        sys.exit(error.exit_code)
