@@ -64,7 +64,29 @@ class Rescan:
     at: str = ""
 
 
-Effect: TypeAlias = Command | Dialogue | Fetch | Rescan
+@dataclass(frozen=True, slots=True)
+class Consult:
+    """Read one document, as JSON, from a ledger of the service: its restore points, findings, policies.
+
+    Procedures read nothing behind the executor's back, so that a replay sees what the first run saw.
+    """
+
+    kind: ClassVar[str] = "consult"
+    ledger: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """Write one JSON document into a ledger of the service under a key; writing it again changes nothing."""
+
+    kind: ClassVar[str] = "enter"
+    ledger: str
+    key: str
+    document: str
+
+
+Effect: TypeAlias = Command | Dialogue | Fetch | Rescan | Consult | Enter
 
 
 class Trouble(StrEnum):
@@ -105,7 +127,8 @@ class Step:
     changes: bool = False
     """False: a probe, performed in a rehearsal too."""
     check: Effect | None = None
-    """A probe that succeeds when the effect is already done: then it is not performed."""
+    """A probe that succeeds when the effect is already done: then it is not performed, and the probe's output stands
+    for the effect's."""
     untouched: Effect | None = None
     """A probe that succeeds when the effect has not begun: lets a resume repeat an irreversible step safely."""
     irreversible: bool = False

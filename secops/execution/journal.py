@@ -1,0 +1,226 @@
+"""The journal: what was about to be done and what came of it, each on disk before the next thing happens.
+
+Entries of a run form a hash chain, so that the record cannot be changed afterwards without being noticed.
+"""
+
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from secops.model.text import Text
+from secops.support.clock import from_text, now, to_text
+from secops.support.errors import BadInput, Incomplete
+
+_SCHEMA_VERSION = 1
+_SCHEMA = """
+create table if not exists runs (
+    run text primary key, playbook text not null, text text not null, mode text not null, started text not null,
+    state text not null, because_zh text not null, because_en text not null, inputs text not null
+);
+create table if not exists entries (
+    run text not null references runs, n integer not null, token integer not null, kind text not null,
+    path text not null, at text not null, body text not null, hash text not null, primary key (run, n)
+) without rowid;
+create index if not exists entries_by_path on entries (run, path);
+"""
+
+
+class Mode(StrEnum):
+    """How far a run goes."""
+
+    REHEARSAL = "rehearsal"
+    DRILL = "drill"
+    REAL = "real"
+
+
+class RunState(StrEnum):
+    """Where a run is."""
+
+    RUNNING = "running"
+    """Being executed, or interrupted and to be resumed."""
+    WAITING_APPROVAL = "waiting_approval"
+    WAITING_DECISION = "waiting_decision"
+    """A step with intent and no outcome that only a human may judge."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled_back"
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing left to resume."""
+        return self in (RunState.SUCCEEDED, RunState.FAILED, RunState.ROLLED_BACK)
+
+
+class Kind(StrEnum):
+    """What an entry records."""
+
+    STARTED = "started"
+    INTENT = "intent"
+    OUTCOME = "outcome"
+    STEP = "step"
+    """A playbook step ended: done, skipped or failed, with its outputs."""
+    APPROVAL = "approval"
+    DECISION = "decision"
+    STATE = "state"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the journal."""
+
+    n: int
+    token: int
+    kind: Kind
+    path: str
+    at: datetime
+    body: dict[str, Any]
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a playbook. `text` is the playbook as it was when the run began; editing the file changes
+    nothing."""
+
+    id: str
+    playbook: str
+    text: str
+    mode: Mode
+    started: datetime
+    inputs: dict[str, Any]
+    state: RunState = RunState.RUNNING
+    because: Text = field(default_factory=lambda: Text("", ""))
+
+
+class Fenced(Incomplete):
+    """A newer holder of the run has written; this one must stop."""
+
+
+class Journal:
+    """The journal file. Safe for threads; several processes may read while the holder of a run's lease writes."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        try:
+            self._db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+            self._db.execute("pragma journal_mode = wal")
+            # FULL: each commit reaches the disk before the effect that it announces.
+            self._db.execute("pragma synchronous = full")
+            version = self._db.execute("pragma user_version").fetchone()[0]
+            if version > _SCHEMA_VERSION:
+                raise BadInput(
+                    Text(f"{path} 由更新的版本写入({version})", f"{path} was written by a newer version ({version})")
+                )
+            if version < _SCHEMA_VERSION:
+                self._db.executescript(_SCHEMA)
+                self._db.execute(f"pragma user_version = {_SCHEMA_VERSION}")
+        except sqlite3.DatabaseError as error:
+            raise BadInput(
+                Text(f"{path} 不是可用的日志库:{error}", f"{path} is not a usable journal: {error}")
+            ) from None
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._db.close()
+
+    def begin(self, run: Run, token: int) -> None:
+        """Record a new run. Raises BadInput when the id is taken."""
+        row = (run.id, run.playbook, run.text, run.mode, to_text(run.started), run.state, *_both(run.because))
+        with self._lock, self._db:
+            self._db.execute("begin immediate")
+            try:
+                self._db.execute("insert into runs values (?,?,?,?,?,?,?,?,?)", (*row, _json(run.inputs)))
+            except sqlite3.IntegrityError:
+                raise BadInput(Text(f"运行 {run.id} 已存在", f"run {run.id} exists already")) from None
+            playbook_hash = hashlib.sha256(run.text.encode()).hexdigest()
+            started = {"playbook": run.playbook, "playbook_sha256": playbook_hash, "mode": run.mode}
+            self._insert(run.id, token, Kind.STARTED, "", started | {"inputs": run.inputs})
+
+    def append(self, run: str, token: int, kind: Kind, path: str, body: dict[str, Any]) -> Entry:
+        """Write one entry and wait until it is on disk. Raises Fenced when a larger token has written."""
+        with self._lock, self._db:
+            self._db.execute("begin immediate")
+            return self._insert(run, token, kind, path, body)
+
+    def set_state(self, run: str, token: int, state: RunState, because: Text) -> None:
+        """Where the run is now, and why."""
+        with self._lock, self._db:
+            self._db.execute("begin immediate")
+            self._insert(run, token, Kind.STATE, "", {"state": state, "zh": because.zh, "en": because.en})
+            change = "update runs set state = ?, because_zh = ?, because_en = ? where run = ?"
+            self._db.execute(change, (state, *_both(because), run))
+
+    def run(self, run: str) -> Run:
+        """The run; an unambiguous prefix of its id is enough."""
+        found = self._runs("where run >= ? and run < ? order by run", (run, run + "\uffff"))
+        exact = [one for one in found if one.id == run] or found
+        if len(exact) != 1:
+            raise BadInput(Text(f"没有(唯一的)运行 {run}", f"no (single) run {run}"))
+        return exact[0]
+
+    def runs(self, limit: int = 50) -> Sequence[Run]:
+        """The newest runs first."""
+        return self._runs("order by started desc, run limit ?", (limit,))
+
+    def entries(self, run: str) -> Sequence[Entry]:
+        """All of a run, in order."""
+        with self._lock:
+            rows = self._db.execute(
+                "select n, token, kind, path, at, body, hash from entries where run = ? order by n", (run,)
+            ).fetchall()
+        return [_entry(row) for row in rows]
+
+    def _runs(self, clause: str, arguments: tuple[object, ...]) -> list[Run]:
+        columns = "run, playbook, text, mode, started, inputs, state, because_zh, because_en"
+        with self._lock:
+            rows = self._db.execute(f"select {columns} from runs {clause}", arguments).fetchall()  # noqa: S608
+        return [
+            Run(r[0], r[1], r[2], Mode(r[3]), from_text(r[4]), orjson.loads(r[5]), RunState(r[6]), Text(r[7], r[8]))
+            for r in rows
+        ]
+
+    def _insert(self, run: str, token: int, kind: Kind, path: str, body: dict[str, Any]) -> Entry:
+        newest = self._db.execute(
+            "select n, token, hash from entries where run = ? order by n desc limit 1", (run,)
+        ).fetchone()
+        n, last_token, previous = newest or (0, 0, "")
+        if last_token > token:
+            raise Fenced(
+                Text(
+                    f"运行 {run} 已由令牌 {last_token} 接管,本进程(令牌 {token})停止",
+                    f"run {run} was taken over under token {last_token}; this process (token {token}) stops",
+                )
+            )
+        at, text = to_text(now()), _json(body)
+        digest = entry_hash(previous, n + 1, token, kind, path, at, text)
+        self._db.execute(
+            "insert into entries values (?,?,?,?,?,?,?,?)", (run, n + 1, token, kind, path, at, text, digest)
+        )
+        return Entry(n + 1, token, kind, path, from_text(at), body, digest)
+
+
+def entry_hash(previous: str, n: int, token: int, kind: str, path: str, at: str, body: str) -> str:
+    """SHA-256, hex, over the previous hash and every field, joined by the unit separator."""
+    return hashlib.sha256("\x1f".join((previous, str(n), str(token), kind, path, at, body)).encode()).hexdigest()
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    n, token, kind, path, at, body, digest = row
+    return Entry(n, token, Kind(kind), path, from_text(at), orjson.loads(body), digest)
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _both(text: Text) -> tuple[str, str]:
+    return text.zh, text.en
