@@ -37,7 +37,6 @@ class Mode(StrEnum):
     """How far a run goes."""
 
     REHEARSAL = "rehearsal"
-    DRILL = "drill"
     REAL = "real"
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from secops.model.step import LOCAL, Command, Dialogue, Effect, Fetch, Rescan, Result, Trouble
+from secops.model.step import LOCAL, Command, Consult, Dialogue, Effect, Enter, Fetch, Rescan, Result, Trouble
 from secops.support.language import say
 
 Performed = TypeVar("Performed", contravariant=True)
@@ -34,6 +34,7 @@ class Runners:
     dialogue: Performs[Dialogue]
     fetch: Performs[Fetch]
     rescan: Performs[Rescan] | None = None
+    ledgers: Performs[Consult | Enter] | None = None
 
     def perform(self, effect: Effect, timeout_seconds: float) -> Result:
         """As `Performs.perform`; what a runner raises nevertheless is our bug, and a result too."""
@@ -60,6 +61,10 @@ class Runners:
                         Trouble.REFUSED, zh="此处没有扫描器,不能重新扫描", en="there is no scanner here to rescan with"
                     )
                 return self.rescan.perform(effect, timeout_seconds)
+            case Consult() | Enter():
+                if self.ledgers is None:
+                    return failure(Trouble.REFUSED, zh="此处没有台账", en="there are no ledgers here")
+                return self.ledgers.perform(effect, timeout_seconds)
 
 
 def failure(
