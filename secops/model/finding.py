@@ -93,14 +93,17 @@ class Finding:
     last_seen: datetime
     last_evaluated: datetime
     """The last time that its check ran successfully on its asset, whether it found it or not."""
+    state_since: datetime
+    """When it came into its present state."""
     times_seen: int = 1
     regressions: int = 0
+    """How often it came back after it was resolved."""
     revision: int = 1
-    """Grows with every change; a change must name the revision that it saw."""
+    """Grows whenever state or severity changes; whoever moves a finding must name the revision that they saw."""
 
 
 def finding_id(weakness_class: WeaknessClass, asset: str, rule: str, locator: tuple[str, ...]) -> str:
     """`1-` (the version of the key) and 32 base32 characters of a SHA-256 over class, asset, rule and locator."""
     text = "\x1f".join((weakness_class.value, asset, rule, *locator))
-    digest = base64.b32encode(hashlib.sha256(b"v1\x1f" + text.encode()).digest()).decode().lower()
+    digest = base64.b32encode(hashlib.sha256(b"v1\x1f" + text.encode("utf-8", "surrogatepass")).digest()).decode().lower()
     return f"1-{digest[:32]}"

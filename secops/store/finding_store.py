@@ -7,8 +7,12 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from secops.model.finding import Finding, Severity, State
-from secops.model.outcome import Evaluation
+from secops.model.outcome import Evaluation, Outcome
+from secops.model.text import Text
 from secops.support.errors import BadInput
+
+LARGEST_PAGE = 1000
+"""The most findings that one page may hold."""
 
 
 class Conflict(BadInput):
@@ -20,7 +24,7 @@ class ForbiddenTransition(BadInput):
 
 
 class NotFound(BadInput):
-    """No finding has that id."""
+    """No finding has that id, or several begin with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,74 +48,107 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change of one finding."""
+    """One change of one finding. Being seen once more is not a change: it is counted, and kept as an observation."""
 
     finding: str
     revision: int
+    """What the change led to."""
     at: datetime
     actor: str
+    """`scan:ID`, or the name that a person claimed."""
     change: str
-    """`seen`, `reopened`, `resolved`, or `state: new → triaged`."""
-    reason: str
+    """`seen` (the first time), `reopened`, `resolved`, `severity: low → high`, or by hand `state: new → triaged`."""
+    reason: Text
+    """What the scan saw, or what the person wrote (then alike in both languages)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What recording one scan's evaluations changed, by finding id."""
+    """What recording evaluations changed, by finding id; no id is in two of them."""
 
-    new: tuple[str, ...]
-    seen_again: tuple[str, ...]
-    reopened: tuple[str, ...]
-    resolved: tuple[str, ...]
+    new: tuple[str, ...] = ()
+    seen_again: tuple[str, ...] = ()
+    reopened: tuple[str, ...] = ()
+    resolved: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CoverageRow:
-    """How the newest evaluation of one (asset, check) ended, and the newest successful one."""
+    """How one evaluation of one (asset, check) ended, and when that pair was last evaluated successfully by any scan."""
 
     system: str
     asset: str
     check: str
     scan: str
-    outcome: str
-    reason_zh: str
-    reason_en: str
+    outcome: Outcome
+    reason: Text
     at: datetime
     last_successful: datetime | None
 
 
-class FindingStore(Protocol):
-    """Keeps observations, findings, coverage and baselines. Safe to use from several threads of one process.
+@dataclass(frozen=True, slots=True)
+class StoredObservation:
+    """An observation without its body."""
 
-    Everything written is on disk when a method returns. Times are UTC.
+    asset: str
+    check: str
+    at: datetime
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One approval of a baseline."""
+
+    approved_by: str
+    at: datetime
+    sha256: str
+    """Of the approved observation."""
+
+
+class FindingStore(Protocol):
+    """Keeps observations, findings, coverage and baselines. Safe to use from several threads and several processes.
+
+    Everything written is on disk when a method returns; a method that raises has written nothing. Times are UTC.
+    Every method may raise Incomplete when the store cannot be reached, is locked for too long, or has no room.
     """
 
     def record(self, scan: str, evaluations: Iterable[Evaluation]) -> Recorded:
-        """Write evaluations of one scan: observations and coverage appended, findings merged.
+        """Write evaluations of one scan at once: observations and coverage appended, findings merged.
 
         A finding resolves by itself only when the same (asset, check) was evaluated successfully and did not find it;
-        a resolved one that is seen again is reopened. Recording the same scan's evaluation twice changes nothing.
+        a resolved one that is seen again is reopened. An evaluation that is not successful may report weaknesses, but
+        closes nothing. One that began before a finding was last seen or last moved does not move it. Recording the
+        same (scan, asset, check) twice changes nothing.
         """
         ...
 
     def get(self, finding: str) -> Finding:
-        """The finding; an unambiguous prefix of its id is enough. Raises NotFound."""
+        """The finding; an unambiguous beginning of its id is enough. Raises NotFound."""
         ...
 
     def list(self, which: Filter, limit: int = 100, cursor: str | None = None) -> Page:
-        """A page of findings by keyset: worst severity first, then newest, then id."""
+        """A page of findings by keyset: worst severity first, then first seen latest, then id.
+
+        `limit` is 1 to LARGEST_PAGE. A cursor goes with the filter that it came from; raises BadInput for any other.
+        """
         ...
 
     def history(self, finding: str) -> Sequence[Event]:
-        """Every change, oldest first."""
+        """Every change, oldest first. Raises NotFound."""
         ...
 
     def transition(self, finding: str, to: State, *, revision: int, actor: str, reason: str) -> Finding:
-        """Move a finding by hand. Raises Conflict, ForbiddenTransition, NotFound; then nothing is changed."""
+        """Move a finding by hand. Raises Conflict, ForbiddenTransition, NotFound; then nothing is changed.
+
+        `revision` is the one that the person saw. Being seen again leaves it as it is, so that a running scan never
+        stands in a person's way; a changed state or severity is something they should know first.
+        """
         ...
 
     def coverage(self, scan: str | None = None) -> Sequence[CoverageRow]:
-        """One row per (asset, check) of the scan, or the newest of each."""
+        """One row per (asset, check) of the scan, or the newest of each; by system, asset, check."""
         ...
 
     def approve_baseline(self, asset: str, check: str, observation: bytes, approved_by: str) -> None:
@@ -122,8 +159,16 @@ class FindingStore(Protocol):
         """The approved observation and who approved it."""
         ...
 
+    def baseline_history(self, asset: str, check: str) -> Sequence[Approval]:
+        """Every approval, oldest first."""
+        ...
+
     def latest_observation(self, asset: str, check: str) -> bytes | None:
         """The newest observation that is not empty."""
+        ...
+
+    def observations(self, scan: str) -> Sequence[StoredObservation]:
+        """What the scan observed, by asset and check."""
         ...
 
     def close(self) -> None: ...
