@@ -1,0 +1,68 @@
+"""The settings of one service: `jindun.yaml` in its home folder. Paths are relative to that folder."""
+
+from dataclasses import dataclass, field
+
+_STRICT = {"extra": "forbid", "use_attribute_docstrings": True}
+
+
+@dataclass(frozen=True, slots=True)
+class SshSettings:
+    """How the service logs in to hosts."""
+
+    __pydantic_config__ = _STRICT
+    identity: str = "keys/ssh"
+    """Private key file."""
+    known_hosts: str = "keys/known_hosts"
+    """Pinned host keys; a host that is not in it is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupSettings:
+    """How copies are locked and how source hosts reach vaults."""
+
+    __pydantic_config__ = _STRICT
+    passphrase: str = "${file:keys/vault}"
+    """Secret reference of the vaults' passphrase."""
+    ssh_identity: str = ""
+    """Path, on each source host, of the private key for vaults over ssh."""
+    ssh_known_hosts: str = ""
+    """Path, on each source host, of the vaults' pinned host keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeSettings:
+    """Where the service may connect to. Nothing is sent anywhere else."""
+
+    __pydantic_config__ = _STRICT
+    networks: tuple[str, ...] = ()
+    """CIDR blocks."""
+    approved_by: str = ""
+    """Who authorised scanning them; empty: nothing is scanned."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """How gently the service looks."""
+
+    __pydantic_config__ = _STRICT
+    total: int = 64
+    """Evaluations at once."""
+    per_target: int = 4
+    """Evaluations at once on one address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that is about the service and not about the city."""
+
+    __pydantic_config__ = _STRICT
+    inventory: str = "inventory.yaml"
+    state: str = "state"
+    """Folder of findings, journal, restore points and evidence."""
+    keys: str = "keys"
+    ssh: SshSettings = field(default_factory=SshSettings)
+    backup: BackupSettings = field(default_factory=BackupSettings)
+    scope: ScopeSettings = field(default_factory=ScopeSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    playbooks: tuple[str, ...] = ()
+    """Folders of playbooks beside the shipped library; one of theirs replaces a shipped one with the same id."""
