@@ -5,6 +5,7 @@ import sys
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 import secops.cli
 from secops import __version__
@@ -72,6 +73,6 @@ def main() -> None:
         build()()
     except JindunError as error:
         Console(stderr=True).print(
-            f"[bold red]{say(zh='错误', en='error')}[/]: {error}", highlight=False, soft_wrap=True
+            f"[bold red]{say(zh='错误', en='error')}[/]: {escape(str(error))}", highlight=False, soft_wrap=True
         )
         sys.exit(error.exit_code)

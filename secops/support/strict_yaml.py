@@ -6,7 +6,6 @@ place. `read` or `parse` a file, `build` a kind of it, and add what only the cal
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -25,6 +24,7 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 Kind = TypeVar("Kind")
 
 _MOST_TRANSLATED = 500
+_adapters: dict[type[Any], TypeAdapter[Any]] = {}
 
 
 def read(path: Path) -> "Document":
@@ -126,9 +126,11 @@ class Document:
         return self._at(place, misfits.unknown_key(str(key), sorted(allowed)))
 
 
-@lru_cache(maxsize=64)
 def _adapter(kind: type[Kind]) -> TypeAdapter[Kind]:
-    return TypeAdapter(kind)
+    """Built once for each kind: reading the docstrings of its attributes takes a tenth of a second."""
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
 
 
 def _allowed_keys(schema: dict[str, Any], path: KeyPath) -> set[str]:
