@@ -1,0 +1,72 @@
+"""Playbooks as files: read, validated, found by id in the shipped library and in folders of the user's own."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from playbooks.schema import PlaybookSpec
+from playbooks.validate import flaws_of
+from secops.model.text import Text
+from secops.support.errors import BadInput
+from secops.support.located import BadFile
+from secops.support.strict_yaml import parse
+from secops.support.suggestions import did_you_mean
+
+SCHEMA_KIND = PlaybookSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Playbook:
+    """A valid playbook and its text, which a run pins."""
+
+    spec: PlaybookSpec
+    text: str
+    origin: str
+    """File name, for messages."""
+
+
+def parse_playbook(text: str, origin: str) -> Playbook:
+    """Raises BadFile with every problem and its place."""
+    document = parse(text, origin)
+    spec = document.build(PlaybookSpec)
+    flaws = flaws_of(spec)
+    if flaws:
+        raise BadFile(document.problem(flaw.path, flaw.text) for flaw in flaws)
+    return Playbook(spec, text, origin)
+
+
+def read_playbook(path: Path) -> Playbook:
+    """Raises BadFile, or BadInput when the file cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(Text(f"无法读取 {path}:{error}", f"cannot read {path}: {error}")) from None
+    return parse_playbook(text, str(path))
+
+
+class Library:
+    """The shipped playbooks and those of the user's folders; a user's one replaces a shipped one of the same id."""
+
+    def __init__(self, folders: Iterable[Path] = ()) -> None:
+        self._playbooks: dict[str, Playbook] = {}
+        shipped = resources.files("playbooks") / "library"
+        for file in sorted(shipped.iterdir(), key=lambda one: one.name):
+            if file.name.endswith(".yaml"):
+                self._add(parse_playbook(file.read_text(encoding="utf-8"), file.name))
+        for folder in folders:
+            for path in sorted(folder.glob("*.yaml")):
+                self._add(read_playbook(path))
+
+    def _add(self, playbook: Playbook) -> None:
+        self._playbooks[playbook.spec.id] = playbook
+
+    def __iter__(self) -> Iterator[Playbook]:
+        return iter(self._playbooks.values())
+
+    def get(self, name: str) -> Playbook:
+        """By id. Raises BadInput with the closest id."""
+        if name in self._playbooks:
+            return self._playbooks[name]
+        hint = did_you_mean(name, self._playbooks)
+        raise BadInput(Text(f"没有剧本“{name}”{hint.zh}", f"there is no playbook “{name}”{hint.en}"))

@@ -1,0 +1,102 @@
+"""What starts a playbook: a finding, the clock, a person."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from cronsim import CronSim
+
+from playbooks.expressions import ConditionFailed, holds
+from playbooks.load import Playbook
+from playbooks.schema import PlaybookSpec
+from secops.inventory.inventory import Inventory
+from secops.model.finding import Finding
+from secops.model.text import Text
+from secops.support.clock import to_text
+from secops.support.errors import BadInput
+
+
+def finding_names(finding: Finding) -> dict[str, Any]:
+    """A finding as conditions and lookups see it."""
+    weakness = finding.weakness
+    return {
+        "id": finding.id,
+        "system": finding.system,
+        "asset": finding.asset,
+        "check": finding.check,
+        "rule": weakness.rule,
+        "weakness_class": str(weakness.weakness_class),
+        "severity": str(weakness.severity),
+        "state": str(finding.state),
+        "locator": list(weakness.locator),
+        "first_seen": to_text(finding.first_seen),
+    }
+
+
+def system_names(inventory: Inventory, system: str) -> dict[str, Any]:
+    """A system as conditions and lookups see it."""
+    found = inventory.system(system)
+    tier = inventory.tier(found)
+    return {
+        "id": found.id,
+        "level": int(inventory.level(found)),
+        "tier": str(tier) if tier else "",
+        "importance": str(found.importance),
+        "cii": found.cii,
+        "name": asdict(found.name),
+    }
+
+
+def matching(playbooks: Iterable[Playbook], finding: Finding, inventory: Inventory) -> list[Playbook]:
+    """The playbooks that react to a finding. One whose condition cannot be evaluated on it does not."""
+    names = {"finding": finding_names(finding), "system": system_names(inventory, finding.system)}
+    return [one for one in playbooks if one.spec.on.finding and _applies(one.spec.on.finding, names)]
+
+
+def _applies(condition: str, names: dict[str, Any]) -> bool:
+    try:
+        return holds(condition, names)
+    except ConditionFailed:
+        return False
+
+
+def due(playbook: Playbook, last: datetime | None, moment: datetime) -> bool:
+    """Whether a scheduled moment has passed since the last run (or, never run, within the last minute).
+
+    Cron expressions are read in local time. Missed moments are made up for once, not once each.
+    """
+    if not playbook.spec.on.schedule:
+        return False
+    local = moment.astimezone()
+    since = last.astimezone() if last else local.replace(second=0, microsecond=0)
+    following = next(CronSim(playbook.spec.on.schedule, since.replace(tzinfo=None) if last else _minute_before(since)))
+    return bool(following <= local.replace(tzinfo=None))
+
+
+def _minute_before(moment: datetime) -> datetime:
+    return datetime.fromtimestamp(moment.timestamp() - 60).replace(second=59)
+
+
+def inputs_for(playbook: PlaybookSpec, given: dict[str, str], finding: Finding | None) -> dict[str, str]:
+    """Every declared input with its value. Raises BadInput for unknown and missing ones, all at once."""
+    unknown = [name for name in given if name not in playbook.inputs]
+    values = {name: spec.default for name, spec in playbook.inputs.items()}
+    if finding:
+        known = finding_names(finding)
+        values |= {name: known[spec.from_finding] for name, spec in playbook.inputs.items() if spec.from_finding}
+    values |= {name: value for name, value in given.items() if name in playbook.inputs}
+    missing = [name for name, value in values.items() if value is None]
+    if unknown or missing:
+        raise BadInput(
+            Text(
+                "；".join([*(f"没有输入“{name}”" for name in unknown), *(f"缺少输入“{name}”" for name in missing)]),
+                "; ".join(
+                    [
+                        *(f"there is no input “{name}”" for name in unknown),
+                        *(f"input “{name}” is missing" for name in missing),
+                    ]
+                ),
+            )
+        )
+    return {name: value for name, value in values.items() if value is not None}
