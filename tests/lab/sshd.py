@@ -69,7 +69,7 @@ def running_sshd(
 ) -> Iterator[Sshd]:
     """Keep an sshd running in `folder`, which is made when missing.
 
-    Keys that are not given are made in the folder. `options` are lines of its configuration that go before ours, and win.
+    Keys that are not given are made in the folder. `options` are lines of its configuration before ours; they win.
     """
     folder.mkdir(parents=True, exist_ok=True)
     host_key = host_key or make_key(folder / "host_key")
