@@ -18,7 +18,7 @@ from secops.support.located import BadFile, Problem, excerpt, lines_of
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 40
 MAX_ALIASES = 64
-MAX_SIZE = 200_000
+MAX_SIZE = 150_000
 """Nodes after every alias is expanded; 32 characters of a scalar weigh as much as a node."""
 
 Scalar: TypeAlias = str | int | float | bool | None
@@ -47,6 +47,7 @@ _SYNTAX = {
         "此字符不能作为开头;缩进只用空格,不用制表符;以 @ ` % 开头的文字要加引号",
         "nothing can start with this character; indent with spaces, not tabs, and quote text that starts with @ ` %",
     ),
+    "found a tab character": Text("缩进只用空格,不用制表符", "indent with spaces, not tabs"),
     "did not find expected key": Text(
         "此处应是一个键;检查缩进和引号", "a key is expected here; check the indentation and the quotes"
     ),
@@ -219,7 +220,7 @@ class _Composer:
             return text
         if len(text) > _LONGEST_NUMBER:
             self._note(place, Text("数字过长;若是文字请加引号", "the number is too long; quote it if it is text"))
-            return None
+            return text
         if _INT.fullmatch(text):
             return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
         return float(text)
