@@ -74,7 +74,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class CoverageRow:
-    """How one evaluation of one (asset, check) ended, and when that pair was last evaluated successfully by any scan."""
+    """How one evaluation of one (asset, check) ended, and when any scan last evaluated that pair successfully."""
 
     system: str
     asset: str

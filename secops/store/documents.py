@@ -1,0 +1,49 @@
+"""A finding as a JSON document and back; the same document in every store."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from secops.model.finding import Finding, Severity, State, Weakness, WeaknessClass
+from secops.model.text import Text
+
+
+def to_document(finding: Finding) -> bytes:
+    """UTF-8 JSON. Halves of surrogate pairs, which a hostile target can plant in evidence, become `?`."""
+    try:
+        return orjson.dumps(finding)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(_encodable(asdict(finding)))
+
+
+def from_document(document: bytes | str) -> Finding:
+    """The finding that `to_document` wrote. Raises ValueError or KeyError for anything else."""
+    fields = orjson.loads(document)
+    for name in ("first_seen", "last_seen", "last_evaluated", "state_since"):
+        fields[name] = datetime.fromisoformat(fields[name])
+    fields["state"] = State(fields["state"])
+    fields["weakness"] = _weakness(fields["weakness"])
+    return Finding(**fields)
+
+
+def _weakness(fields: dict[str, Any]) -> Weakness:
+    fields["weakness_class"] = WeaknessClass(fields["weakness_class"])
+    fields["severity"] = Severity(fields["severity"])
+    for name in ("title", "reason", "mend"):
+        fields[name] = Text(**fields[name])
+    for name in ("locator", "clauses"):
+        fields[name] = tuple(fields[name])
+    return Weakness(**fields)
+
+
+def _encodable(value: Any) -> Any:
+    """The same value with every string encodable as UTF-8."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(item) for item in value]
+    return value

@@ -1,0 +1,287 @@
+"""The store of findings that needs nothing but a file."""
+
+import builtins
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import orjson
+
+from secops.model.finding import Finding, State
+from secops.model.outcome import Evaluation
+from secops.model.text import Text
+from secops.store.cursor import from_cursor, position_of, to_cursor
+from secops.store.finding_store import (
+    LARGEST_PAGE,
+    Approval,
+    CoverageRow,
+    Event,
+    Filter,
+    NotFound,
+    Page,
+    Recorded,
+    StoredObservation,
+)
+from secops.store.merge import Changes, move_by_hand, weaknesses_by_id
+from secops.store.sqlite_file import SqliteFile
+from secops.store.sqlite_tables import (
+    APPLICATION,
+    SCHEMA,
+    SELECT_COVERAGE_OF_SCAN,
+    SELECT_FINDING,
+    SELECT_KNOWN,
+    SELECT_NEWEST_COVERAGE,
+    VERSION,
+    coverage_of,
+    event_of,
+    finding_of,
+    row_of_coverage,
+    row_of_event,
+    row_of_finding,
+    storable,
+)
+from secops.support.clock import from_text, now, to_text
+from secops.support.errors import BadInput, Incomplete
+
+
+class SqliteStore:
+    """A `FindingStore` in one file. When the check last ran on a finding's asset is kept once per (asset, check)."""
+
+    def __init__(self, path: Path, *, wait_seconds: float = 30.0, clock: Callable[[], datetime] = now) -> None:
+        """Open or create the file. Raises BadInput when it cannot be used; then it is left as it was."""
+        self._file = SqliteFile(
+            path, application=APPLICATION, schema=SCHEMA, version=VERSION, wait_seconds=wait_seconds
+        )
+        self._clock = clock
+
+    def record(self, scan: str, evaluations: Iterable[Evaluation]) -> Recorded:
+        """Write evaluations of one scan in one transaction."""
+        # Drawn first: evaluations may come from a scan that is still running, and others wait for the lock meanwhile.
+        batch = list(evaluations)
+        changes = Changes(scan)
+        with self._file.writing() as connection:
+            for evaluation in batch:
+                if _cover(connection, scan, evaluation):
+                    _observe(connection, scan, evaluation)
+                    changes.merge(evaluation, _known(connection, evaluation, changes))
+            _write(connection, changes.findings.values(), changes.events)
+        return changes.recorded()
+
+    def get(self, finding: str) -> Finding:
+        """The finding with that id, or whose id alone begins so."""
+        with self._file.reading() as connection:
+            return _find(connection, finding)
+
+    def list(self, which: Filter, limit: int = 100, cursor: str | None = None) -> Page:
+        """A page by keyset; one more row than asked tells whether there is a next one."""
+        if not 1 <= limit <= LARGEST_PAGE:
+            raise BadInput(
+                Text(
+                    f"每页条数须在 1 到 {LARGEST_PAGE} 之间", f"a page holds 1 to {LARGEST_PAGE} findings, not {limit}"
+                )
+            )
+        condition, values = _condition(which, cursor)
+        query = " ".join((SELECT_FINDING, condition, "ORDER BY f.severity DESC, f.first_seen DESC, f.id DESC LIMIT ?"))
+        with self._file.reading() as connection:
+            found = [finding_of(row) for row in connection.execute(query, (*values, limit + 1))]
+        more = len(found) > limit
+        return Page(tuple(found[:limit]), to_cursor(position_of(found[limit - 1]), which) if more else None)
+
+    def history(self, finding: str) -> Sequence[Event]:
+        """Every change, oldest first."""
+        query = "SELECT * FROM events WHERE finding = ? ORDER BY number"
+        with self._file.reading() as connection:
+            return [event_of(row) for row in connection.execute(query, (_find(connection, finding).id,))]
+
+    def transition(self, finding: str, to: State, *, revision: int, actor: str, reason: str) -> Finding:
+        """Move a finding by hand."""
+        with self._file.writing() as connection:
+            before = _find(connection, finding)
+            after, event = move_by_hand(before, to, revision=revision, actor=actor, reason=reason, at=self._clock())
+            _write(connection, [after], [event])
+        return after
+
+    def coverage(self, scan: str | None = None) -> Sequence[CoverageRow]:
+        """How the evaluations of the scan ended, or the newest of each (asset, check)."""
+        query, values = (SELECT_NEWEST_COVERAGE, ()) if scan is None else (SELECT_COVERAGE_OF_SCAN, (scan,))
+        with self._file.reading() as connection:
+            return [coverage_of(row) for row in connection.execute(query, values)]
+
+    def approve_baseline(self, asset: str, check: str, observation: bytes, approved_by: str) -> None:
+        """Make an observation the baseline."""
+        if not approved_by.strip():
+            raise BadInput(Text("须写明是谁批准了基线", "say who approves the baseline"))
+        with self._file.writing() as connection:
+            connection.execute(
+                "INSERT INTO baselines (asset, check_name, sha256, approved_by, at) VALUES (?, ?, ?, ?, ?)",
+                (asset, check, _keep(connection, observation), approved_by, to_text(self._clock())),
+            )
+
+    def baseline(self, asset: str, check: str) -> tuple[bytes, str] | None:
+        """The approved observation and who approved it."""
+        query = """
+            SELECT sha256, body, approved_by FROM baselines JOIN contents USING (sha256)
+            WHERE asset = ? AND check_name = ? ORDER BY number DESC LIMIT 1
+        """
+        with self._file.reading() as connection:
+            row = connection.execute(query, (asset, check)).fetchone()
+        return (self._body(row), row["approved_by"]) if row else None
+
+    def baseline_history(self, asset: str, check: str) -> Sequence[Approval]:
+        """Every approval, oldest first."""
+        query = "SELECT approved_by, at, sha256 FROM baselines WHERE asset = ? AND check_name = ? ORDER BY number"
+        with self._file.reading() as connection:
+            rows = connection.execute(query, (asset, check)).fetchall()
+        return [Approval(row["approved_by"], from_text(row["at"]), row["sha256"]) for row in rows]
+
+    def latest_observation(self, asset: str, check: str) -> bytes | None:
+        """The newest observation that is not empty."""
+        query = """
+            SELECT sha256, body FROM observations JOIN contents USING (sha256)
+            WHERE asset = ? AND check_name = ? ORDER BY at DESC LIMIT 1
+        """
+        with self._file.reading() as connection:
+            row = connection.execute(query, (asset, check)).fetchone()
+        return self._body(row) if row else None
+
+    def observations(self, scan: str) -> Sequence[StoredObservation]:
+        """What the scan observed, by asset and check."""
+        query = "SELECT * FROM observations WHERE scan = ? ORDER BY asset, check_name"
+        with self._file.reading() as connection:
+            return [
+                StoredObservation(
+                    row["asset"], row["check_name"], from_text(row["at"]), row["sha256"], row["size_bytes"]
+                )
+                for row in connection.execute(query, (scan,))
+            ]
+
+    def _body(self, row: sqlite3.Row) -> bytes:
+        """The content, if it is still what was stored: a baseline decides what counts as tampering."""
+        body = bytes(row["body"])
+        if hashlib.sha256(body).hexdigest() != row["sha256"]:
+            raise Incomplete(
+                Text(
+                    f"{self._file.path} 中的观测 {row['sha256']} 与其摘要不符:存储之后被改动过",
+                    f"observation {row['sha256']} in {self._file.path} does not match its digest: "
+                    "it was altered after it was stored",
+                )
+            )
+        return body
+
+    def close(self) -> None:
+        """Close the file; closing twice is fine."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _cover(connection: sqlite3.Connection, scan: str, evaluation: Evaluation) -> bool:
+    """Write the coverage; False when this (scan, asset, check) was recorded before."""
+    at = to_text(evaluation.started)
+    row = row_of_coverage(scan, evaluation)
+    written = connection.execute("INSERT OR IGNORE INTO coverage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    if not written.rowcount:
+        return False
+    connection.execute(
+        """
+        INSERT INTO places VALUES (?1, ?2, ?3, ?4, ?5)
+        ON CONFLICT DO UPDATE SET
+            newest_scan = iif(?4 >= newest_at, ?3, newest_scan), newest_at = max(?4, newest_at),
+            last_successful = max(coalesce(?5, last_successful), coalesce(last_successful, ?5))
+        """,
+        (evaluation.asset, evaluation.check, scan, at, at if evaluation.outcome.successful else None),
+    )
+    return True
+
+
+def _observe(connection: sqlite3.Connection, scan: str, evaluation: Evaluation) -> None:
+    if evaluation.observation:
+        connection.execute(
+            "INSERT INTO observations VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                *(scan, evaluation.asset, evaluation.check, to_text(evaluation.started)),
+                *(_keep(connection, evaluation.observation), len(evaluation.observation)),
+            ),
+        )
+
+
+def _keep(connection: sqlite3.Connection, body: bytes) -> str:
+    """The digest of the content, stored once however often it is observed."""
+    digest = hashlib.sha256(body).hexdigest()
+    connection.execute("INSERT OR IGNORE INTO contents VALUES (?, ?)", (digest, body))
+    return digest
+
+
+def _known(connection: sqlite3.Connection, evaluation: Evaluation, changes: Changes) -> dict[str, Finding]:
+    """By id: the open findings of its asset and check, and those that it saw, as they are in this transaction."""
+    seen = weaknesses_by_id(evaluation)
+    values = (evaluation.asset, evaluation.check, _json(seen))
+    stored = {finding.id: finding for finding in map(finding_of, connection.execute(SELECT_KNOWN, values))}
+    return stored | {id: changes.findings[id] for id in (*stored, *seen) if id in changes.findings}
+
+
+def _write(connection: sqlite3.Connection, findings: Iterable[Finding], events: Iterable[Event]) -> None:
+    connection.executemany(
+        """
+        INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET
+            severity = excluded.severity, first_seen = excluded.first_seen, state = excluded.state,
+            open = excluded.open, system = excluded.system, check_name = excluded.check_name,
+            document = excluded.document
+        """,
+        map(row_of_finding, findings),
+    )
+    connection.executemany(
+        "INSERT INTO events (finding, revision, at, actor, change, reason_zh, reason_en) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        map(row_of_event, events),
+    )
+
+
+def _find(connection: sqlite3.Connection, beginning: str) -> Finding:
+    """The one finding whose id begins so. Raises NotFound."""
+    query = f"{SELECT_FINDING} WHERE f.id >= ?1 AND f.id < ?1 || char(0x10FFFF) ORDER BY f.id LIMIT 2"
+    rows = connection.execute(query, (storable(beginning),)).fetchall() if beginning else []
+    if not rows:
+        raise NotFound(Text(f"没有编号为 {beginning!r} 的发现", f"no finding has the id {beginning!r}"))
+    first, *others = [finding_of(row) for row in rows]
+    if others and first.id != beginning:
+        raise NotFound(
+            Text(
+                f"有多个发现的编号以 {beginning!r} 开头,例如 {first.id} 和 {others[0].id};请多写几位",
+                f"several findings begin with {beginning!r}, like {first.id} and {others[0].id}; write more of the id",
+            )
+        )
+    return first
+
+
+def _condition(which: Filter, cursor: str | None) -> tuple[str, builtins.list[str | int]]:
+    """The WHERE of a page and its values."""
+    wanted: dict[str, Iterable[str | int]] = {
+        "f.state": which.states,
+        "f.severity": [severity.rank for severity in which.severities],
+        "f.system": which.systems,
+        "f.asset": which.assets,
+        "f.check_name": which.checks,
+    }
+    parts = [f"{column} IN (SELECT value FROM json_each(?))" for column, values in wanted.items() if values]  # noqa: S608
+    values: builtins.list[str | int] = [_json(values) for values in wanted.values() if values]
+    if cursor is not None:
+        position = from_cursor(cursor, which)
+        parts.append("(f.severity, f.first_seen, f.id) < (?, ?, ?)")
+        values += [position.severity_rank, position.first_seen, position.id]
+    return ("WHERE " + " AND ".join(parts) if parts else ""), values
+
+
+def _json(values: Iterable[str | int]) -> str:
+    """One parameter that holds many values, read by json_each."""
+    return orjson.dumps([storable(value) if isinstance(value, str) else value for value in values]).decode()

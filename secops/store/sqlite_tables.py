@@ -1,0 +1,136 @@
+"""The tables of the SQLite store, and how nouns become rows and rows nouns."""
+
+import sqlite3
+from dataclasses import replace
+
+from secops.model.finding import Finding
+from secops.model.outcome import Evaluation, Outcome
+from secops.model.text import Text
+from secops.store.documents import from_document, to_document
+from secops.store.finding_store import CoverageRow, Event
+from secops.support.clock import from_text, to_text
+
+APPLICATION = 0x4A44_4653
+""" "JDFS", in the header of the file: ours, and no other program's."""
+VERSION = 1
+SCHEMA = """
+CREATE TABLE contents (
+    sha256 TEXT PRIMARY KEY, body BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE observations (
+    scan TEXT NOT NULL, asset TEXT NOT NULL, check_name TEXT NOT NULL, at TEXT NOT NULL,
+    sha256 TEXT NOT NULL REFERENCES contents, size_bytes INTEGER NOT NULL,
+    PRIMARY KEY (scan, asset, check_name)
+) WITHOUT ROWID;
+CREATE INDEX observations_by_place ON observations (asset, check_name, at);
+CREATE TABLE coverage (
+    scan TEXT NOT NULL, asset TEXT NOT NULL, check_name TEXT NOT NULL, system TEXT NOT NULL, outcome TEXT NOT NULL,
+    reason_zh TEXT NOT NULL, reason_en TEXT NOT NULL, at TEXT NOT NULL, seconds REAL NOT NULL,
+    PRIMARY KEY (scan, asset, check_name)
+) WITHOUT ROWID;
+CREATE TABLE places (
+    asset TEXT NOT NULL, check_name TEXT NOT NULL,
+    newest_scan TEXT NOT NULL, newest_at TEXT NOT NULL, last_successful TEXT,
+    PRIMARY KEY (asset, check_name)
+) WITHOUT ROWID;
+CREATE TABLE findings (
+    id TEXT PRIMARY KEY, severity INTEGER NOT NULL, first_seen TEXT NOT NULL, state TEXT NOT NULL,
+    open INTEGER NOT NULL, system TEXT NOT NULL, asset TEXT NOT NULL, check_name TEXT NOT NULL, document TEXT NOT NULL
+);
+CREATE INDEX findings_by_rank ON findings (severity, first_seen, id);
+CREATE INDEX findings_by_place ON findings (asset, check_name, open);
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY, finding TEXT NOT NULL REFERENCES findings, revision INTEGER NOT NULL, at TEXT NOT NULL,
+    actor TEXT NOT NULL, change TEXT NOT NULL, reason_zh TEXT NOT NULL, reason_en TEXT NOT NULL
+);
+CREATE INDEX events_by_finding ON events (finding, number);
+CREATE TABLE baselines (
+    number INTEGER PRIMARY KEY, asset TEXT NOT NULL, check_name TEXT NOT NULL,
+    sha256 TEXT NOT NULL REFERENCES contents, approved_by TEXT NOT NULL, at TEXT NOT NULL
+);
+CREATE INDEX baselines_by_place ON baselines (asset, check_name, number)
+"""
+
+SELECT_FINDING = """
+SELECT f.document, p.last_successful FROM findings f LEFT JOIN places p ON p.asset = f.asset
+AND p.check_name = f.check_name
+"""
+SELECT_KNOWN = f"""
+{SELECT_FINDING} WHERE f.asset = ? AND f.check_name = ? AND f.open
+UNION ALL {SELECT_FINDING} WHERE f.id IN (SELECT value FROM json_each(?))
+"""  # noqa: S608
+_SELECT_COVERAGE = """
+SELECT c.*, p.last_successful FROM coverage c JOIN places p ON p.asset = c.asset AND p.check_name = c.check_name
+"""
+_BY_PLACE = " ORDER BY c.system, c.asset, c.check_name"
+SELECT_COVERAGE_OF_SCAN = _SELECT_COVERAGE + "WHERE c.scan = ?" + _BY_PLACE
+SELECT_NEWEST_COVERAGE = _SELECT_COVERAGE + "WHERE p.newest_scan = c.scan" + _BY_PLACE
+
+
+def row_of_finding(finding: Finding) -> tuple[str | int, ...]:
+    """The columns of `findings`, in order."""
+    return (
+        finding.id,
+        finding.weakness.severity.rank,
+        to_text(finding.first_seen),
+        finding.state.value,
+        int(finding.state.open),
+        finding.system,
+        finding.asset,
+        finding.check,
+        to_document(finding).decode(),
+    )
+
+
+def row_of_event(event: Event) -> tuple[str | int, ...]:
+    """The columns of `events` after its number, in order."""
+    reason = event.reason
+    at = to_text(event.at)
+    return (event.finding, event.revision, at, event.actor, event.change, storable(reason.zh), storable(reason.en))
+
+
+def finding_of(row: sqlite3.Row) -> Finding:
+    """The finding, with the time that its check last ran successfully."""
+    finding = from_document(row["document"])
+    evaluated = row["last_successful"]
+    return replace(finding, last_evaluated=from_text(evaluated)) if evaluated else finding
+
+
+def event_of(row: sqlite3.Row) -> Event:
+    """One row of `events`."""
+    reason = Text(row["reason_zh"], row["reason_en"])
+    return Event(row["finding"], row["revision"], from_text(row["at"]), row["actor"], row["change"], reason)
+
+
+def coverage_of(row: sqlite3.Row) -> CoverageRow:
+    """One row of `coverage` with the time of the last success."""
+    return CoverageRow(
+        system=row["system"],
+        asset=row["asset"],
+        check=row["check_name"],
+        scan=row["scan"],
+        outcome=Outcome(row["outcome"]),
+        reason=Text(row["reason_zh"], row["reason_en"]),
+        at=from_text(row["at"]),
+        last_successful=from_text(row["last_successful"]) if row["last_successful"] else None,
+    )
+
+
+def storable(text: str) -> str:
+    """Text that SQLite can store: halves of surrogate pairs become `?`."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def row_of_coverage(scan: str, evaluation: Evaluation) -> tuple[str | float, ...]:
+    """The columns of `coverage`, in order."""
+    return (
+        scan,
+        evaluation.asset,
+        evaluation.check,
+        evaluation.system,
+        evaluation.outcome.value,
+        storable(evaluation.reason.zh),
+        storable(evaluation.reason.en),
+        to_text(evaluation.started),
+        evaluation.seconds,
+    )
