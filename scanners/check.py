@@ -4,12 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from scanners.reach import Reach
 from secops.model.city import Asset, AssetKind
 from secops.model.finding import Weakness
-from secops.model.step import Result
 from secops.model.text import Text
 
 
@@ -19,34 +18,6 @@ class Safety(StrEnum):
     SAFE = "safe"
     NORMAL = "normal"
     INTRUSIVE = "intrusive"
-
-
-class Blocked(Exception):
-    """Something in between answered in the asset's place."""
-
-
-class Unreachable(Exception):
-    """The target did not answer, or not in a way that can be judged."""
-
-
-class OutOfScope(Exception):
-    """The scope guard refused to open a socket."""
-
-
-class NotApplicable(Exception):
-    """The asset lacks what the check looks at; the sentence becomes the reason of the skip."""
-
-    def __init__(self, reason: Text) -> None:
-        super().__init__(reason.en)
-        self.reason = reason
-
-
-class Shell(Protocol):
-    """Runs read-only commands on a host over ssh; blocking, safe to call from several threads."""
-
-    def run(self, host: Asset, argv: tuple[str, ...], timeout_seconds: float) -> Result:
-        """The result; an unreachable host is a result with that trouble, never an exception."""
-        ...
 
 
 Observed = TypeVar("Observed")
@@ -80,7 +51,7 @@ class Check(ABC, Generic[Observed]):
     async def observe(self, asset: Asset, reach: Reach) -> Observed:
         """Look at the asset through `reach` only.
 
-        Raises Blocked, Unreachable, OutOfScope, NotApplicable.
+        Raises the endings of `scanners.endings`: Blocked, Unreachable, OutOfScope, NotApplicable.
         """
 
     @abstractmethod

@@ -1,0 +1,349 @@
+"""What a check may do to its target, and nothing else: ask a web server, knock at a port, look at TLS, run a command.
+
+Everything goes through the scope guard; everything is bounded in size and time.
+"""
+
+import asyncio
+import errno
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import TracebackType
+from typing import NoReturn, Protocol, Self
+from urllib.parse import quote, urljoin, urlsplit
+
+from scanners.answer import HttpAnswer
+from scanners.endings import Blocked, NotApplicable, OutOfScope, Unreachable
+from scanners.exchange import Asked, Bounds, Exchanged, exchange
+from scanners.scope import Guard, Opened
+from scanners.tls_probe import TlsAnswer, look_at_tls, unjudging_context
+from secops import __version__
+from secops.model.city import Asset
+from secops.model.step import Result, Trouble
+from secops.model.text import Text
+
+BODY_BYTES = 2 * 1024 * 1024
+_MAX_IDLE_CONNECTIONS = 4
+_SHELL_THREADS = 16
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SAFE_IN_TARGET = "/%:=&?~+!$,;'@()*[]|"
+
+
+class Shell(Protocol):
+    """Runs read-only commands on a host over ssh; blocking, safe to call from several threads."""
+
+    def run(self, host: Asset, argv: tuple[str, ...], timeout_seconds: float) -> Result:
+        """The result; an unreachable host is a result with that trouble, never an exception."""
+        ...
+
+
+class PortState(StrEnum):
+    """How a TCP port answered a connection."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    FILTERED = "filtered"
+    """Nothing came back in time, or a router said no."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a target may take."""
+
+    connect_seconds: float = 5.0
+    idle_seconds: float = 5.0
+    """Without a single byte."""
+    total_seconds: float = 20.0
+    """For one request with its redirects."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
+    @property
+    def authority(self) -> str:
+        """As the Host header says it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """Everything of one origin is looked at below another address."""
+
+    origin: _Origin
+    at: str
+
+
+class Reach:
+    """The only way from a check to its target. Use it in `async with`, in one event loop."""
+
+    def __init__(
+        self, guard: Guard, *, shell: Shell | None = None, patience: Patience | None = None, authorities: str = ""
+    ) -> None:
+        self._guard = guard
+        self._shell = shell
+        self._patience = patience or Patience()
+        self._authorities = authorities
+        self._move: _Move | None = None
+        self._idle: dict[_Origin, list[Opened]] = {}
+        self._threads = ThreadPoolExecutor(_SHELL_THREADS, thread_name_prefix="shell")
+        self._tls = unjudging_context()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for kept in self._idle.values():
+            for opened in kept:
+                opened.writer.transport.abort()
+        self._idle.clear()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the kill switch is on."""
+        return self._guard.stop.is_set()
+
+    def relocated(self, url: str, at: str) -> "Reach":
+        """A reach that looks at everything of `url`'s origin below `at`, and at nothing else.
+
+        Answers keep the original URLs, so that a copy in an isolated place is judged as if it stood in its own place.
+        """
+        moved = Reach(self._guard, patience=self._patience, authorities=self._authorities)
+        moved._idle, moved._threads = self._idle, self._threads
+        moved._move = _Move(_split(url)[0], at.rstrip("/") + "/")
+        return moved
+
+    async def get(
+        self,
+        url: str,
+        *,
+        method: str = "GET",
+        headers: tuple[tuple[str, str], ...] = (),
+        follow: int = 0,
+        max_body_bytes: int = BODY_BYTES,
+        truncate: bool = False,
+    ) -> HttpAnswer:
+        """Ask for a URL. Raises Unreachable, Blocked (led out of the scope), OutOfScope.
+
+        `follow` is how many redirects are followed; with 0 a redirect is itself the answer.
+        """
+        bounds = Bounds(self._patience.idle_seconds, max_body_bytes, truncate)
+        try:
+            async with asyncio.timeout(self._patience.total_seconds):
+                return await self._follow(url, method, headers, follow, bounds)
+        except TimeoutError as error:
+            raise _too_slow(url) from error
+
+    async def connect(self, host: str, port: int, timeout_seconds: float | None = None) -> PortState:
+        """Knock at a TCP port, without sending anything. Raises OutOfScope, Unreachable (no such name)."""
+        self._refuse_in_place()
+        patience = timeout_seconds or self._patience.connect_seconds
+        try:
+            opened = await self._guard.open(host, port, timeout_seconds=patience)
+        except ConnectionRefusedError:
+            return PortState.CLOSED
+        except OSError as error:
+            if isinstance(error, TimeoutError) or error.errno in _NO_ROUTE:
+                return PortState.FILTERED
+            raise _no_answer(host, error) from error
+        opened.writer.transport.abort()
+        return PortState.OPEN
+
+    async def tls(self, host: str, port: int) -> TlsAnswer:
+        """What a TLS server shows. Raises OutOfScope, Unreachable."""
+        self._refuse_in_place()
+        try:
+            return await look_at_tls(self._guard, host, port, self._patience.connect_seconds, self._authorities)
+        except OSError as error:
+            raise _no_answer(f"{host}:{port}", error) from error
+
+    async def shell(self, host: Asset, argv: tuple[str, ...], timeout_seconds: float = 20.0) -> Result:
+        """Run a read-only command on a host; the result may be a failure of the command.
+
+        Raises NotApplicable (no shell there), OutOfScope, Unreachable.
+        """
+        self._refuse_in_place()
+        if self._shell is None or host.ssh is None:
+            raise NotApplicable(Text("该主机没有登记 SSH 登录方式", "the host has no ssh access declared"))
+        try:
+            await self._guard.addresses(host.address, host.ssh.port, "shell")
+        except OSError as error:
+            raise _no_answer(host.address, error) from error
+        self._guard.sending(f"shell {' '.join(argv)}", host.address, "", host.ssh.port)
+        running = asyncio.get_running_loop().run_in_executor(
+            self._threads, self._shell.run, host, argv, timeout_seconds
+        )
+        result = await running
+        return _require_answer(host, result)
+
+    async def _follow(
+        self, url: str, method: str, headers: tuple[tuple[str, str], ...], follow: int, bounds: Bounds
+    ) -> HttpAnswer:
+        trail: list[str] = []
+        while True:
+            answer = await self._hop(url, method, headers, bounds, redirected=bool(trail))
+            answer = replace(answer, redirects=tuple(trail))
+            location = answer.header("location")
+            if not follow or answer.status not in _REDIRECTS or not location:
+                return answer
+            trail.append(url)
+            url = self._next(url, location)
+            if len(trail) > follow or url in trail:
+                raise Unreachable(Text(f"重定向没有尽头:{url}", f"redirects without an end: {url}"))
+
+    async def _hop(
+        self, url: str, method: str, headers: tuple[tuple[str, str], ...], bounds: Bounds, redirected: bool
+    ) -> HttpAnswer:
+        try:
+            return await self._ask(url, method, headers, bounds)
+        except OutOfScope as error:
+            if not redirected:
+                raise
+            raise Blocked(
+                Text(f"重定向未跟随:{error.reason.zh}", f"redirected, and not followed: {error.reason.en}")
+            ) from error
+
+    async def _ask(self, url: str, method: str, headers: tuple[tuple[str, str], ...], bounds: Bounds) -> HttpAnswer:
+        origin, target = _split(self._place_of(url))
+        logical = _split(url)[0]
+        asked = Asked(method, url, target, logical.authority, (*_OUR_HEADERS, *headers))
+        if self._move:
+            asked = replace(asked, host=origin.authority)
+        try:
+            kept = self._kept(origin)
+            if kept is not None:
+                exchanged = await self._again(kept, origin, asked, bounds)
+                if exchanged is not None:
+                    return exchanged.answer
+            opened = await self._open(origin)
+            return (await self._exchange(opened, origin, asked, bounds, fresh=True)).answer
+        except TimeoutError as error:
+            raise _too_slow(url) from error
+        except (OSError, EOFError) as error:
+            raise _no_answer(str(origin), error) from error
+
+    async def _again(self, kept: Opened, origin: _Origin, asked: Asked, bounds: Bounds) -> Exchanged | None:
+        """Over a connection that was open already; None when the server had closed it meanwhile."""
+        try:
+            return await self._exchange(kept, origin, asked, bounds, fresh=False)
+        except (ConnectionError, EOFError):
+            return None
+
+    async def _exchange(self, opened: Opened, origin: _Origin, asked: Asked, bounds: Bounds, fresh: bool) -> Exchanged:
+        try:
+            self._guard.sending(f"{asked.method} {origin}{asked.target}", origin.host, opened.address, origin.port)
+            exchanged = await exchange(opened, asked, bounds, fresh)
+        except BaseException:
+            opened.writer.transport.abort()
+            raise
+        kept = self._idle.setdefault(origin, [])
+        if exchanged.reusable and len(kept) < _MAX_IDLE_CONNECTIONS:
+            kept.append(opened)
+        else:
+            opened.writer.transport.abort()
+        return exchanged
+
+    async def _open(self, origin: _Origin) -> Opened:
+        context: ssl.SSLContext | None = self._tls if origin.scheme == "https" else None
+        return await self._guard.open(
+            origin.host, origin.port, tls=context, timeout_seconds=self._patience.connect_seconds
+        )
+
+    def _kept(self, origin: _Origin) -> Opened | None:
+        kept = self._idle.get(origin, [])
+        while kept:
+            opened = kept.pop()
+            if not opened.reader.at_eof() and not opened.writer.is_closing():
+                return opened
+            opened.writer.transport.abort()
+        return None
+
+    def _next(self, url: str, location: str) -> str:
+        """Where a redirect leads; one that stays in the isolated place is named by its original URL."""
+        if not self._move:
+            return _joined(url, location)
+        reached = _joined(self._place_of(url), location)
+        if reached.startswith(self._move.at):
+            return f"{self._move.origin}/{reached.removeprefix(self._move.at)}"
+        return reached
+
+    def _place_of(self, url: str) -> str:
+        if not self._move:
+            return url
+        origin, target = _split(url)
+        if origin != self._move.origin:
+            raise OutOfScope(
+                Text(f"{url} 不在隔离区内,未访问", f"{url} is outside the isolated place and was not looked at")
+            )
+        return self._move.at + target.lstrip("/")
+
+    def _refuse_in_place(self) -> None:
+        if self._move:
+            raise NotApplicable(
+                Text("隔离区中只检查网页内容", "in an isolated place only the pages themselves are looked at")
+            )
+
+
+_OUR_HEADERS = (
+    ("User-Agent", f"jindun/{__version__}"),
+    ("Accept", "*/*"),
+    ("Accept-Encoding", "gzip, deflate"),
+)
+_NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
+
+
+def _split(url: str) -> tuple[_Origin, str]:
+    """The origin and the encoded path with query. Raises Unreachable for what is not an http or https URL."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        _bad_url(url)
+    if parts.scheme not in ("http", "https") or not host:
+        _bad_url(url)
+    path = quote(parts.path or "/", safe=_SAFE_IN_TARGET)
+    query = "?" + quote(parts.query, safe=_SAFE_IN_TARGET) if parts.query else ""
+    return _Origin(parts.scheme, host, port or (443 if parts.scheme == "https" else 80)), path + query
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        _bad_url(location)
+
+
+def _bad_url(url: str) -> NoReturn:
+    raise Unreachable(Text(f"不是可访问的网址:{url[:200]!r}", f"not a URL that can be asked for: {url[:200]!r}"))
+
+
+def _too_slow(url: str) -> Unreachable:
+    return Unreachable(Text(f"{url} 未在时限内应答完毕", f"{url} did not finish its answer in time"))
+
+
+def _no_answer(where: str, error: Exception) -> Unreachable:
+    why = str(error) or type(error).__name__
+    return Unreachable(Text(f"{where} 没有应答:{why}", f"{where} did not answer: {why}"))
+
+
+def _require_answer(host: Asset, result: Result) -> Result:
+    """The result, unless no command ran there."""
+    if result.trouble in (Trouble.NONE, Trouble.FAILED):
+        return result
+    why = result.reason or result.trouble.value
+    if result.trouble is Trouble.INTERNAL:
+        raise RuntimeError(why)
+    if result.trouble is Trouble.REFUSED:
+        raise Blocked(Text(f"{host.id} 拒绝执行命令:{why}", f"no command may run on {host.id}: {why}"))
+    raise Unreachable(Text(f"无法在 {host.id} 上执行命令:{why}", f"no command could run on {host.id}: {why}"))
