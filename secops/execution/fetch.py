@@ -74,7 +74,7 @@ class _Timed(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+    def readinto(self, buffer: "memoryview[int]") -> int:  # type: ignore[override]
         self._channel.settimeout(left(self._deadline))
         return self._channel.recv_into(buffer)
 
@@ -83,7 +83,7 @@ class _Timed(io.RawIOBase):
         self._channel.settimeout(left(self._deadline))
         self._channel.sendall(data)
 
-    def makefile(self, mode: str) -> io.BufferedReader:
+    def makefile(self, *_mode: str) -> io.BufferedReader:
         """Part of what http.client calls a socket."""
         return io.BufferedReader(self)
 
@@ -102,7 +102,7 @@ def _split(text: str) -> SplitResult:
 
 def _ask(url: SplitResult, channel: _Timed) -> _Page:
     connection = http.client.HTTPConnection(url.hostname or "", url.port)
-    connection.sock = channel  # type: ignore[assignment]
+    connection.sock = channel
     target = quote(url.path or "/", safe=_USABLE_IN_URL) + (
         f"?{quote(url.query, safe=_USABLE_IN_URL)}" if url.query else ""
     )

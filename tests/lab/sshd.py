@@ -69,7 +69,8 @@ def running_sshd(
 ) -> Iterator[Sshd]:
     """Keep an sshd running in `folder`, which is made when missing.
 
-    Keys that are not given are made in the folder. `options` are lines of its configuration before ours; they win.
+    Keys that are not given are made in the folder; `home` in it is the HOME of what runs. `options` are lines of its
+    configuration that go before ours, and win.
     """
     folder.mkdir(parents=True, exist_ok=True)
     host_key = host_key or make_key(folder / "host_key")
@@ -77,6 +78,7 @@ def running_sshd(
     authorized = folder / "authorized_keys"
     authorized.write_text(public(client_key))
     with _privilege_separation_folder():
+        (folder / "home").mkdir(exist_ok=True)
         process, port, log = _start(folder, host_key, authorized, options)
         try:
             known_hosts = folder / "known_hosts"
@@ -148,6 +150,8 @@ def _settings(port: int, host_key: Path, authorized: Path) -> tuple[str, ...]:
         "ListenAddress 127.0.0.1",
         f"HostKey {host_key}",
         f"AuthorizedKeysFile {authorized}",
+        # What the user's own shell start-up files do must not decide how long a test takes.
+        f"SetEnv HOME={authorized.parent / 'home'}",
         "PidFile none",
         f"UsePAM {'yes' if _password_locked() else 'no'}",
         "PasswordAuthentication no",
