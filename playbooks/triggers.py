@@ -61,21 +61,13 @@ def _applies(condition: str, names: dict[str, Any]) -> bool:
         return False
 
 
-def due(playbook: Playbook, last: datetime | None, moment: datetime) -> bool:
-    """Whether a scheduled moment has passed since the last run (or, never run, within the last minute).
+def due(playbook: Playbook, since: datetime, moment: datetime) -> bool:
+    """Whether a scheduled moment (cron, local time) lies after `since`, the start of the last run, and not after now.
 
-    Cron expressions are read in local time. Missed moments are made up for once, not once each.
+    Missed moments are made up for once, not once each.
     """
-    if not playbook.spec.on.schedule:
-        return False
-    local = moment.astimezone()
-    since = last.astimezone() if last else local.replace(second=0, microsecond=0)
-    following = next(CronSim(playbook.spec.on.schedule, since.replace(tzinfo=None) if last else _minute_before(since)))
-    return bool(following <= local.replace(tzinfo=None))
-
-
-def _minute_before(moment: datetime) -> datetime:
-    return datetime.fromtimestamp(moment.timestamp() - 60).replace(second=59)
+    schedule = playbook.spec.on.schedule
+    return schedule is not None and bool(next(CronSim(schedule, since.astimezone())) <= moment.astimezone())
 
 
 def inputs_for(playbook: PlaybookSpec, given: dict[str, str], finding: Finding | None) -> dict[str, str]:

@@ -109,7 +109,7 @@ class Performed:
     how: How
 
 
-def _ignore_boundary(boundary: Boundary, path: str) -> None:
+def ignore_boundary(boundary: Boundary, path: str) -> None:
     """Nobody watches the boundaries outside of crash tests."""
 
 
@@ -129,7 +129,7 @@ class Executor:
         runner: Runner,
         *,
         on_performed: Callable[[Performed], None] = _ignore_performed,
-        at_boundary: Callable[[Boundary, str], None] = _ignore_boundary,
+        at_boundary: Callable[[Boundary, str], None] = ignore_boundary,
     ) -> None:
         self._journal = journal
         self._run = run

@@ -1,6 +1,8 @@
 """The settings of one service: `jindun.yaml` in its home folder. Paths are relative to that folder."""
 
 from dataclasses import dataclass, field
+from datetime import date
+from ipaddress import ip_network
 
 _STRICT = {"extra": "forbid", "use_attribute_docstrings": True}
 
@@ -21,8 +23,10 @@ class BackupSettings:
     """How copies are locked and how source hosts reach vaults."""
 
     __pydantic_config__ = _STRICT
-    passphrase: str = "${file:keys/vault}"
+    passphrase: str = "${file:keys/vault}"  # noqa: S105, a reference and not the secret
     """Secret reference of the vaults' passphrase."""
+    state_directory: str = "/var/lib/jindun/borg"
+    """Absolute path, on each source host, of the engines' caches."""
     ssh_identity: str = ""
     """Path, on each source host, of the private key for vaults over ssh."""
     ssh_known_hosts: str = ""
@@ -38,6 +42,19 @@ class ScopeSettings:
     """CIDR blocks."""
     approved_by: str = ""
     """Who authorised scanning them; empty: nothing is scanned."""
+    expires: str = "9999-12-31"
+    """Last day of the authorisation, `YYYY-MM-DD`, in UTC."""
+    ports: tuple[int, ...] = ()
+    """Empty: every port."""
+    hosts: tuple[str, ...] = ()
+    """Names that may be resolved; empty: any whose every address lies in `networks`."""
+    authorities: str = ""
+    """PEM file of certificate authorities that are trusted besides the system's."""
+
+    def __post_init__(self) -> None:
+        for network in self.networks:
+            ip_network(network)
+        date.fromisoformat(self.expires)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +83,6 @@ class Settings:
     limits: LimitSettings = field(default_factory=LimitSettings)
     playbooks: tuple[str, ...] = ()
     """Folders of playbooks beside the shipped library; one of theirs replaces a shipped one with the same id."""
+
+
+SCHEMA_KIND = Settings

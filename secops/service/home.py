@@ -1,0 +1,181 @@
+"""A home folder and everything that its settings wire together, opened when first used."""
+
+import os
+import ssl
+from contextlib import ExitStack
+from datetime import UTC, datetime, time
+from functools import cached_property
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Self
+
+from backup.catalogue import Catalogue
+from backup.engine import Keys
+from playbooks.load import Library
+from scanners.reach import Reach
+from scanners.scan import Limits
+from scanners.scope import Guard, Scope, scope_of
+from secops.coordination.coordinator import Coordinator
+from secops.coordination.single_node import SingleNodeCoordinator
+from secops.execution.dialogue import DialogueRunner
+from secops.execution.fetch import FetchRunner
+from secops.execution.journal import Journal
+from secops.execution.local import LocalRunner
+from secops.execution.runner import Runners
+from secops.execution.secrets import Secrets
+from secops.execution.ssh import SshRunner
+from secops.inventory.inventory import Inventory
+from secops.inventory.load import load_inventory
+from secops.model.city import Asset, AssetKind
+from secops.model.text import Text
+from secops.service.ledgers import Ledgers
+from secops.service.scanning import Eyes
+from secops.service.settings import Settings
+from secops.store.finding_store import FindingStore
+from secops.store.sqlite_store import SqliteStore
+from secops.support.clock import now
+from secops.support.errors import BadInput
+from secops.support.strict_yaml import read
+
+FILE = "jindun.yaml"
+
+
+class Home:
+    """One service: its settings, its city, its stores and its hands. Use it in `with`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.settings = read(self.folder / FILE).build(Settings)
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every file and connection that was opened."""
+        self._open.close()
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """The city."""
+        return load_inventory(self.path(self.settings.inventory))
+
+    @cached_property
+    def state(self) -> Path:
+        """Folder of what the service remembers."""
+        folder = self.path(self.settings.state)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder
+
+    @cached_property
+    def store(self) -> FindingStore:
+        """Findings."""
+        return self._open.enter_context(SqliteStore(self.state / "findings.sqlite"))
+
+    @cached_property
+    def journal(self) -> Journal:
+        """Runs."""
+        journal = Journal(self.state / "journal.sqlite")
+        self._open.callback(journal.close)
+        return journal
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """Restore points."""
+        catalogue = Catalogue(self.state / "restore_points.sqlite")
+        self._open.callback(catalogue.close)
+        return catalogue
+
+    @cached_property
+    def coordinator(self) -> Coordinator:
+        """Who may act."""
+        return SingleNodeCoordinator(self.state / "leases")
+
+    @cached_property
+    def library(self) -> Library:
+        """Playbooks, the shipped ones and the user's."""
+        return Library(self.path(folder) for folder in self.settings.playbooks)
+
+    @cached_property
+    def scope(self) -> Scope:
+        """Where the service may connect to."""
+        wanted = self.settings.scope
+        last_moment = datetime.combine(datetime.fromisoformat(wanted.expires), time.max, UTC)
+        networks = wanted.networks if wanted.approved_by else ()
+        return scope_of(networks, wanted.approved_by, last_moment, frozenset(wanted.ports), frozenset(wanted.hosts))
+
+    @cached_property
+    def ssh(self) -> SshRunner:
+        """Warm connections to hosts."""
+        wanted = self.settings.ssh
+        runner = SshRunner(self.hosts, self.path(wanted.identity), self.path(wanted.known_hosts), self.secrets)
+        self._open.callback(runner.close)
+        return runner
+
+    @cached_property
+    def hosts(self) -> dict[str, Asset]:
+        """Host assets that take commands, by id."""
+        return {asset.id: asset for asset in self.inventory.assets(kind=AssetKind.HOST) if asset.ssh}
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Resolves secret references."""
+        return Secrets(self.folder)
+
+    @cached_property
+    def runners(self) -> Runners:
+        """The hands of the executor."""
+        fetch = FetchRunner(self._allowed, self._trusted())
+        return Runners(
+            LocalRunner(self.secrets),
+            self.ssh,
+            DialogueRunner(),
+            fetch,
+            rescan=self.eyes,
+            ledgers=Ledgers(self.catalogue),
+        )
+
+    @property
+    def vault_keys(self) -> Keys:
+        """What opens the vaults, by reference."""
+        wanted = self.settings.backup
+        return Keys(wanted.passphrase, wanted.state_directory, wanted.ssh_identity, wanted.ssh_known_hosts)
+
+    def path(self, relative: str) -> Path:
+        """A path of the settings, which start at the home folder."""
+        return self.folder / Path(relative).expanduser()
+
+    @cached_property
+    def eyes(self) -> Eyes:
+        """Scans the city."""
+        limits = Limits(self.settings.limits.total, self.settings.limits.per_target)
+        return Eyes(self.inventory, self.store, self._reach, limits)
+
+    def _reach(self) -> Reach:
+        trusted = self.settings.scope.authorities
+        return Reach(Guard(self.scope), shell=self.ssh, authorities=str(self.path(trusted)) if trusted else "")
+
+    def _allowed(self, host: str, port: int) -> bool:
+        return self.scope.refuse(host, ip_address(host), port, now()) is None
+
+    def _trusted(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        if self.settings.scope.authorities:
+            context.load_verify_locations(self.path(self.settings.scope.authorities))
+        return context
+
+
+def open_home(folder: Path | None = None) -> Home:
+    """The home in `folder`, else in JINDUN_HOME, else here. Raises BadInput when there is none."""
+    chosen = folder or Path(os.environ.get("JINDUN_HOME") or ".")
+    if not (chosen / FILE).is_file():
+        raise BadInput(
+            Text(
+                f"{chosen} 不是津盾的工作目录(没有 {FILE});用 secops init 建立一个,或用 --home 指定",
+                f"{chosen} is no home of Jindun (no {FILE} in it); make one with `secops init`, or name it with --home",
+            )
+        )
+    return Home(chosen)

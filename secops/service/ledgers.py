@@ -1,0 +1,54 @@
+"""The ledgers that playbooks consult and enter: restore points with their verdicts, manifests, baselines."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter
+
+from backup.catalogue import Catalogue
+from secops.execution.runner import failure
+from secops.model.restore_point import RestorePoint, Verdict
+from secops.model.step import Consult, Enter, Result, Trouble
+from secops.support.errors import JindunError
+
+_POINTS = TypeAdapter(tuple[RestorePoint, ...])
+_POINT = TypeAdapter(RestorePoint)
+_VERDICT = TypeAdapter(Verdict)
+
+
+class Ledgers:
+    """Performs `Consult` and `Enter`.
+
+    | ledger | key | document |
+    |---|---|---|
+    | restore_points | consult: asset; enter: point | consult: list, newest first; enter: `{point, manifest}` |
+    | manifests | point | the manifest's text, as a JSON string |
+    | verdicts | point | a verdict |
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._readers: Mapping[str, Callable[[str], bytes]] = {
+            "restore_points": lambda asset: _POINTS.dump_json(tuple(catalogue.points(asset))),
+            "manifests": lambda point: orjson.dumps(catalogue.manifest(point)),
+        }
+        self._writers: Mapping[str, Callable[[str, Any], None]] = {
+            "restore_points": self._add_point,
+            "verdicts": lambda point, verdict: catalogue.judge(point, _VERDICT.validate_python(verdict)),
+        }
+
+    def perform(self, effect: Consult | Enter, timeout_seconds: float) -> Result:  # noqa: ARG002
+        """As Performs.perform; the ledgers are local files, the timeout is theirs."""
+        try:
+            if isinstance(effect, Consult):
+                return Result(ok=True, output=self._readers[effect.ledger](effect.key).decode())
+            self._writers[effect.ledger](effect.key, orjson.loads(effect.document))
+            return Result(ok=True)
+        except KeyError:
+            return failure(Trouble.INTERNAL, zh=f"没有台账 {effect.ledger}", en=f"there is no ledger {effect.ledger}")
+        except JindunError as error:
+            return failure(Trouble.FAILED, zh=error.text.zh, en=error.text.en)
+
+    def _add_point(self, _point: str, document: Any) -> None:
+        self._catalogue.add(_POINT.validate_python(document["point"]), document["manifest"])

@@ -1,0 +1,162 @@
+"""Playbook runs: begun, resumed and rehearsed under a lease, each leaving its journal."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from playbooks.action import Context
+from playbooks.approvals import Approval, Approver
+from playbooks.engine import Engine, Progress, nobody_approves, nobody_watches
+from playbooks.load import Playbook, parse_playbook
+from playbooks.records import StepRecord
+from playbooks.triggers import finding_names, inputs_for, system_names
+from secops.execution.executor import Boundary, Executor, Performed, ignore_boundary
+from secops.execution.journal import Entry, Kind, Mode, Run, RunState
+from secops.model.finding import Finding
+from secops.model.text import Text
+from secops.service.home import Home
+from secops.support.clock import now, to_text
+from secops.support.errors import BadInput
+
+_FINDING = TypeAdapter(Finding)
+
+
+@dataclass(frozen=True, slots=True)
+class Watchers:
+    """Who is asked and told while a run goes on."""
+
+    approver: Approver = nobody_approves
+    on_progress: Callable[[Progress], None] = nobody_watches
+    at_boundary: Callable[[Boundary, str], None] = ignore_boundary
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run that has ended or waits, and how its steps stand."""
+
+    run: Run
+    records: tuple[StepRecord, ...]
+
+
+UNATTENDED = Watchers()
+
+
+def start(
+    home: Home,
+    playbook: Playbook,
+    given: dict[str, str],
+    *,
+    finding: Finding | None = None,
+    mode: Mode = Mode.REAL,
+    run_id: str = "",
+    watchers: Watchers = UNATTENDED,
+) -> Ended:
+    """Begin a run and go on until it ends or waits for people. Raises BadInput before anything is recorded."""
+    values = inputs_for(playbook.spec, given, finding)
+    inputs = {"values": values, "finding": _FINDING.dump_python(finding, mode="json") if finding else None}
+    moment = now()
+    name = run_id or f"{moment:%Y%m%d-%H%M%S}-{playbook.spec.id}-{secrets.token_hex(2)}"
+    run = Run(name, playbook.spec.id, playbook.text, mode, moment, inputs)
+    with home.coordinator.acquire(f"run-{run.id}") as lease:
+        home.journal.begin(run, lease.token)
+        return _go_on(home, playbook, run, lease.token, watchers)
+
+
+def resume(home: Home, run_id: str, decisions: dict[str, str] | None = None, watchers: Watchers = UNATTENDED) -> Ended:
+    """Go on with an interrupted or waiting run, by the playbook's text as it was pinned when the run began.
+
+    Args:
+        decisions: what a human says of interrupted irreversible steps: path → `done` or `repeat`.
+
+    Raises Held while another process executes the run, BadInput when the run has ended.
+    """
+    run = home.journal.run(run_id)
+    with home.coordinator.acquire(f"run-{run.id}") as lease:
+        run = home.journal.run(run.id)
+        if run.state.ended:
+            raise BadInput(Text(f"运行 {run.id} 已结束({run.state})", f"run {run.id} has ended ({run.state})"))
+        for path, decision in (decisions or {}).items():
+            _decide(home, run, lease.token, path, decision)
+        playbook = parse_playbook(run.text, f"{run.playbook}.yaml")
+        return _go_on(home, playbook, run, lease.token, watchers)
+
+
+def approve(home: Home, run_id: str, step: str, approval: Approval) -> Entry:
+    """Record one person's agreement to a step of a run that waits. Raises BadInput for a step that asks for none."""
+    run = home.journal.run(run_id)
+    with home.coordinator.acquire(f"run-{run.id}") as lease:
+        steps = {one.id: one for one in parse_playbook(run.text, run.playbook).spec.steps}
+        if step not in steps or steps[step].approval is None:
+            raise BadInput(Text(f"步骤“{step}”不需要批准", f"step “{step}” asks for no approval"))
+        body = {"by": approval.by, "reason": approval.reason}
+        return home.journal.append(run.id, lease.token, Kind.APPROVAL, step, body)
+
+
+def context_of(home: Home, run: Run) -> Context:
+    """What the actions of a run may know; the same on every resume."""
+    stored = run.inputs["finding"]
+    finding = _FINDING.validate_python(stored) if stored else None
+    return Context(run.id, run.started, home.inventory, home.vault_keys, finding)
+
+
+def _go_on(home: Home, playbook: Playbook, run: Run, token: int, watchers: Watchers) -> Ended:
+    context = context_of(home, run)
+
+    def make_executor(on_performed: Callable[[Performed], None]) -> Executor:
+        return Executor(
+            home.journal,
+            run.id,
+            token,
+            run.mode,
+            home.runners,
+            on_performed=on_performed,
+            at_boundary=watchers.at_boundary,
+        )
+
+    engine = Engine(
+        playbook.spec,
+        run,
+        token,
+        context,
+        _names(home, run, context),
+        home.journal,
+        make_executor,
+        approver=watchers.approver,
+        on_progress=watchers.on_progress,
+    )
+    engine.run()
+    return Ended(home.journal.run(run.id), tuple(engine.records))
+
+
+def _names(home: Home, run: Run, context: Context) -> dict[str, object]:
+    """What lookups and conditions see besides the steps."""
+    values = run.inputs["values"]
+    names: dict[str, object] = {"inputs": values, "run": {"id": run.id, "started": to_text(run.started)}}
+    if context.finding:
+        names["finding"] = finding_names(context.finding)
+    system = context.finding.system if context.finding else values.get("system")
+    if system:
+        names["system"] = system_names(home.inventory, system)
+    return names
+
+
+def _decide(home: Home, run: Run, token: int, path: str, decision: str) -> None:
+    entries = home.journal.entries(run.id)
+    settled = {entry.path for entry in entries if entry.kind is Kind.OUTCOME}
+    waiting = {entry.path for entry in entries if entry.kind is Kind.INTENT} - settled
+    if decision not in ("done", "repeat") or path not in waiting:
+        listed = ", ".join(sorted(waiting)) or "–"
+        raise BadInput(
+            Text(
+                f"--decide 应为 步骤路径=done|repeat,等待判定的步骤:{listed}",
+                f"--decide takes PATH=done|repeat; waiting for a decision: {listed}",
+            )
+        )
+    home.journal.append(run.id, token, Kind.DECISION, path, {"decision": decision})
+
+
+def waiting_state(state: RunState) -> bool:
+    """Whether people are needed before the run goes on."""
+    return state in (RunState.WAITING_APPROVAL, RunState.WAITING_DECISION)
