@@ -1,0 +1,45 @@
+"""Take one copy: its repository, the manifest of its source, the archive."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from backup.engine import Copied, Engine, Keys, archive_name
+from backup.listing import take_manifest
+from backup.manifest import Manifest, steady
+from secops.model.city import Asset, Vault
+from secops.model.restore_point import RestorePoint
+from secops.model.step import Procedure
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A new restore point, the manifest that it must equal, and what the engine said."""
+
+    point: RestorePoint
+    manifest: Manifest
+    copied: Copied
+
+
+def take_copy(engine: Engine, source: Asset, vault: Vault, keys: Keys, taken: datetime) -> Procedure[Copy]:
+    """Copy the file tree `source` into `vault`.
+
+    The tree is listed before and after: what changed in between is in the manifest as changing, and is not held
+    against the copy later.
+    """
+    yield from engine.prepare(source, vault, keys)
+    before = yield from take_manifest(source.host, source.path, "list the source before")
+    archive = archive_name(source, taken)
+    copied = yield from engine.backup(source, vault, keys, archive, taken)
+    after = yield from take_manifest(source.host, source.path, "list the source after")
+    manifest = steady(before, after)
+    point = RestorePoint(
+        id=f"{vault.id}/{archive}",
+        asset=source.id,
+        vault=vault.id,
+        engine=engine.name,
+        archive=archive,
+        taken=taken,
+        manifest=manifest.digest,
+        size_bytes=copied.size_bytes,
+    )
+    return Copy(point, manifest, copied)

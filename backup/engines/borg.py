@@ -1,0 +1,271 @@
+"""Files by borg: one encrypted, deduplicating repository per vault and source.
+
+Which endings count as success: 0 everywhere; 1 (warnings) only for `create`, whose warnings are read one by one: a file
+that changed is remarked, a file that could not be read makes the copy incomplete and sets it aside. Locks are waited
+for and never broken by us: borg itself drops the lock of a process that it knows to be dead.
+"""
+
+import json
+import re
+import shlex
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from backup.engine import Copied, CopyBroken, Engine, Keys
+from secops.model.city import Asset, AssetKind, Vault
+from secops.model.restore_point import RestorePoint
+from secops.model.step import Command, Procedure, ProcedureFailed, Result, Step
+from secops.model.text import Text
+
+INCOMPLETE = ".incomplete"
+_LOCK_WAIT_SECONDS = "60"
+_SHORT_SECONDS = 180.0
+_LONG_SECONDS = 24 * 3600.0
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LEFT_ALONE = re.compile(r": file changed while we backed it up$")
+_NO_ARCHIVES = '{"archives": []}'
+_SAMPLE_INFO = json.dumps(
+    {"archives": [{"duration": 0, "stats": {"original_size": 0, "deduplicated_size": 0}}]},
+)
+
+
+class Borg(Engine):
+    """Copies file trees with borg 1.2 or later of the 1 series."""
+
+    name = "borg"
+    describes = Text("用 borg 加密、去重地备份文件树", "copies file trees with borg, encrypted and deduplicated")
+    kinds = frozenset({AssetKind.FILE_TREE})
+    needs = ("borg", "env", "find", "mkdir")
+
+    def prepare(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[None]:
+        repository = _repository(source.host, source, vault, keys)
+        yield from _find_borg(source.host)
+        made = yield Step(
+            "make the repository",
+            repository.borg("init", "--make-parent-dirs", "--encryption", "repokey-blake2", repository.address),
+            changes=True,
+            check=repository.borg("list", "--json", "--last", "1", repository.address),
+            timeout_seconds=_SHORT_SECONDS,
+        )
+        _explain(made, vault, f"无法在备份库 {vault.id} 建立存储", f"cannot make the repository in vault {vault.id}")
+
+    def backup(self, source: Asset, vault: Vault, keys: Keys, archive: str, taken: datetime) -> Procedure[Copied]:
+        repository = _repository(source.host, source, vault, keys)
+        when = taken.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        made = yield Step(
+            "copy the source",
+            repository.borg(
+                "create", "--timestamp", when, repository.archive(archive), ".", within=source.path, good=(0, 1)
+            ),
+            changes=True,
+            check=repository.borg("info", "--json", repository.archive(archive)),
+            timeout_seconds=_LONG_SECONDS,
+        )
+        if "already exists" not in made.error_output:
+            _explain(made, vault, f"备份 {source.id} 失败", f"copying {source.id} failed")
+        warnings = tuple(line for line in made.error_output.splitlines() if line) if made.exit_code == 1 else ()
+        if unread := [warning for warning in warnings if not _LEFT_ALONE.search(warning)]:
+            yield from _set_aside(repository, archive, vault, unread)
+        info = yield Step(
+            "measure the copy",
+            repository.borg("info", "--json", repository.archive(archive)),
+            assume=_SAMPLE_INFO,
+            timeout_seconds=_SHORT_SECONDS,
+        )
+        _explain(info, vault, f"备份 {archive} 未在备份库中", f"the copy {archive} is not in the vault")
+        return _copied(info.output, archive, taken, warnings)
+
+    def points(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[tuple[str, ...]]:
+        repository = _repository(source.host, source, vault, keys)
+        listed = yield Step(
+            "list the copies",
+            repository.borg("list", "--json", repository.address),
+            assume=_NO_ARCHIVES,
+            timeout_seconds=_SHORT_SECONDS,
+        )
+        _explain(listed, vault, f"无法列出备份库 {vault.id}", f"cannot list vault {vault.id}")
+        names = [str(archive["name"]) for archive in json.loads(listed.output)["archives"]]
+        return tuple(name for name in names if not name.endswith(INCOMPLETE))
+
+    def read_check(self, source: Asset, vault: Vault, keys: Keys, archive: str) -> Procedure[None]:
+        """`extract --dry-run` authenticates every chunk of this copy; `check --verify-data` would read all copies."""
+        repository = _repository(source.host, source, vault, keys)
+        read = yield Step(
+            "read the copy back",
+            repository.borg("extract", "--dry-run", repository.archive(archive)),
+            assume="-",
+            timeout_seconds=_LONG_SECONDS,
+        )
+        _explain(read, vault, f"备份 {archive} 读不回来", f"the copy {archive} cannot be read back")
+
+    def restore(
+        self, source: Asset, point: RestorePoint, vault: Vault, keys: Keys, host: str, into: str
+    ) -> Procedure[None]:
+        repository = _repository(host, source, vault, keys)
+        yield from _find_borg(host)
+        held = yield Step(
+            "look that the directory is empty",
+            Command(host, ("find", into, "-mindepth", "1", "-print", "-quit"), good_exit_codes=(0, 1)),
+        )
+        if held.output.strip() or not (held.ok or "No such file" in held.error_output):
+            reason = (held.reason or held.output).strip()
+            raise ProcedureFailed(f"恢复目录 {into} 不为空:{reason}", f"the directory {into} is not empty: {reason}")
+        made = yield Step("make the directory", Command(host, ("mkdir", "-p", "--", into)), changes=True)
+        _explain(made, vault, f"无法建立目录 {into}", f"cannot make the directory {into}")
+        restored = yield Step(
+            "restore the copy",
+            repository.borg("extract", repository.archive(point.archive), within=into),
+            changes=True,
+            timeout_seconds=_LONG_SECONDS,
+        )
+        _explain(restored, vault, f"恢复 {point.archive} 失败", f"restoring {point.archive} failed")
+
+
+borg = Borg()
+
+
+@dataclass(frozen=True, slots=True)
+class _Repository:
+    """One repository as one host reaches it."""
+
+    host: str
+    address: str
+    keys: Keys
+
+    def archive(self, name: str) -> str:
+        if not _SAFE_NAME.fullmatch(name):
+            raise ProcedureFailed(f"备份名 {name!r} 不可用", f"{name!r} cannot be the name of a copy")
+        return f"{self.address}::{name}"
+
+    def borg(self, verb: str, *argv: str, within: str = "", good: tuple[int, ...] = (0,)) -> Command:
+        """`borg verb`, with the passphrase on its standard input: neither argv nor environ may be read by others."""
+        start = ("env", "-C", within, "borg") if within else ("borg",)
+        return Command(
+            self.host,
+            (*start, verb, "--lock-wait", _LOCK_WAIT_SECONDS, *argv),
+            stdin=self.keys.passphrase,
+            env=self._environment(),
+            good_exit_codes=good,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        environment = {
+            "BORG_PASSPHRASE_FD": "0",
+            "BORG_BASE_DIR": self.keys.state_directory,
+            # The passphrase authenticates the repository; the question would only hang where nobody can answer.
+            "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes",
+            "LC_ALL": "C.UTF-8",
+        }
+        return environment | ({"BORG_RSH": _ssh(self.keys)} if self.address.startswith("ssh://") else {})
+
+
+def _repository(host: str, source: Asset, vault: Vault, keys: Keys) -> _Repository:
+    over_ssh = vault.location.startswith("ssh://")
+    if not over_ssh and vault.host not in ("", host):
+        raise ProcedureFailed(
+            f"备份库 {vault.id} 在 {vault.host} 上,{host} 无法访问;请给出 ssh:// 位置",
+            f"vault {vault.id} is on {vault.host}, out of reach of {host}; give it an ssh:// location",
+        )
+    if over_ssh and not keys.ssh_known_hosts:
+        raise ProcedureFailed(
+            f"备份库 {vault.id} 经 ssh 访问,但没有固定的主机密钥",
+            f"vault {vault.id} is reached over ssh, but no host keys are pinned",
+        )
+    if not _SAFE_NAME.fullmatch(source.id):
+        raise ProcedureFailed(f"资产标识 {source.id!r} 不能作为目录名", f"{source.id!r} cannot name a directory")
+    return _Repository(host, f"{vault.location.rstrip('/')}/{source.id}", keys)
+
+
+def _ssh(keys: Keys) -> str:
+    """The ssh that borg runs: pinned host keys, our identity alone, never a question, and an end to silence."""
+    options = {
+        "UserKnownHostsFile": f'"{keys.ssh_known_hosts}"',
+        "GlobalKnownHostsFile": "/dev/null",
+        "StrictHostKeyChecking": "yes",
+        "BatchMode": "yes",
+        "ConnectTimeout": "10",
+        "ServerAliveInterval": "10",
+        "ServerAliveCountMax": "3",
+    }
+    identity = ("-i", keys.ssh_identity, "-o", "IdentitiesOnly=yes") if keys.ssh_identity else ()
+    chosen = (part for name, value in options.items() for part in ("-o", f"{name}={value}"))
+    return shlex.join(("ssh", "-F", "/dev/null", *identity, *chosen))
+
+
+def _find_borg(host: str) -> Procedure[None]:
+    found = yield Step("find borg", Command(host, ("borg", "--version")))
+    if not found.ok:
+        detail = (found.reason or found.error_output).strip()
+        raise ProcedureFailed(
+            f"{host} 上无法运行 borg(Debian 软件包 borgbackup):{detail}",
+            f"borg cannot be run on {host} (Debian package borgbackup): {detail}",
+        )
+
+
+def _set_aside(repository: _Repository, archive: str, vault: Vault, unread: list[str]) -> Procedure[None]:
+    """Rename a copy that lacks files, so that nobody takes it for whole, and fail."""
+    renamed = yield Step(
+        "set the incomplete copy aside",
+        repository.borg("rename", repository.archive(archive), archive + INCOMPLETE),
+        changes=True,
+        timeout_seconds=_SHORT_SECONDS,
+    )
+    _explain(renamed, vault, f"无法把不完整的备份 {archive} 移开", f"cannot set the incomplete copy {archive} aside")
+    listed = "; ".join(unread[:3])
+    if "No space left" in listed:
+        raise _full(vault, listed)
+    raise ProcedureFailed(
+        f"备份不完整,{len(unread)} 个文件未能读取:{listed}",
+        f"the copy is incomplete, {len(unread)} files could not be read: {listed}",
+    )
+
+
+def _copied(info: str, archive: str, taken: datetime, warnings: tuple[str, ...]) -> Copied:
+    newest = json.loads(info)["archives"][0]
+    stats = newest["stats"]
+    return Copied(
+        archive,
+        taken,
+        size_bytes=int(stats["original_size"]),
+        added_bytes=int(stats["deduplicated_size"]),
+        seconds=float(newest["duration"]),
+        warnings=warnings,
+    )
+
+
+def _full(vault: Vault, detail: str) -> ProcedureFailed:
+    return ProcedureFailed(
+        f"备份库 {vault.id} 已满,已有的备份未受影响:{detail}",
+        f"vault {vault.id} is full; the copies in it are untouched: {detail}",
+    )
+
+
+_BROKEN = re.compile(
+    r"Data integrity error[^\n]*|[^\n]*chunk[^\n]*missing[^\n]*|Archive \S+ does not exist|ObjectNotFound[^\n]*"
+)
+_FULL = re.compile(r"[^\n]*No space left on device[^\n]*|[^\n]*storage quota[^\n]*|[^\n]*Insufficient free space[^\n]*")
+_CAUSES = (
+    (r"passphrase supplied .* is incorrect", "口令不对", "the passphrase is wrong"),
+    (r"Failed to create/acquire the lock[^\n]*", "另一项操作正在使用备份库", "another operation holds the vault"),
+    (r"Host key verification failed", "备份库主机密钥与固定的不符", "the vault's host key is not the pinned one"),
+    (r"Permission denied \([^\n]*", "备份库不接受登录密钥", "the vault does not accept the login key"),
+    (r"Repository path not allowed[^\n]*", "备份库不允许此路径", "the vault does not allow this path"),
+    (r"Repository \S+ does not exist", "备份库中没有此资产的存储", "the vault has no repository of this asset"),
+    (r"Connection (?:refused|timed out|reset|closed)[^\n]*", "无法连接备份库", "the vault cannot be reached"),
+)
+
+
+def _explain(result: Result, vault: Vault, zh: str, en: str) -> None:
+    """Nothing for success; else ProcedureFailed with the cause that borg's long traces hide, CopyBroken for damage."""
+    if result.ok:
+        return
+    trace = result.error_output
+    if full := _FULL.search(trace):
+        raise _full(vault, full[0].strip())
+    if broken := _BROKEN.search(trace):
+        raise CopyBroken(f"{zh},备份已损坏:{broken[0]}", f"{en}, the copy is damaged: {broken[0]}")
+    for pattern, cause_zh, cause_en in _CAUSES:
+        if found := re.search(pattern, trace):
+            raise ProcedureFailed(f"{zh}:{cause_zh}({found[0]})", f"{en}: {cause_en} ({found[0]})")
+    detail = (trace.strip().splitlines() or [result.reason])[-1]
+    raise ProcedureFailed(f"{zh}:{result.reason or detail}", f"{en}: {result.reason or detail}")
