@@ -18,7 +18,7 @@ from secops.support.located import BadFile, Problem, excerpt, lines_of
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 40
 MAX_ALIASES = 64
-MAX_SIZE = 150_000
+MAX_SIZE = 120_000
 """Nodes after every alias is expanded; 32 characters of a scalar weigh as much as a node."""
 
 Scalar: TypeAlias = str | int | float | bool | None

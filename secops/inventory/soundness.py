@@ -1,0 +1,263 @@
+"""What a city must hold beyond its shape: ids are unique and known, centres fit their roles, assets their kinds."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_address
+from typing import Protocol, TypeAlias
+from urllib.parse import urlsplit
+
+from secops.inventory.words import KINDS, ROLES
+from secops.model.city import Asset, AssetKind, Centre, CentreRole, City, Entry, Place, System, Vault
+from secops.model.step import LOCAL
+from secops.model.text import Text
+from secops.support.suggestions import did_you_mean
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+Mistake: TypeAlias = tuple[KeyPath, Text]
+
+_ID = re.compile(r"\w[\w.-]{0,63}")
+_HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.I)
+_USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
+_REMOTE_VAULT = re.compile(r"ssh://[^/\s]+/\S+")
+
+NEEDS: dict[AssetKind, tuple[str, ...]] = {
+    AssetKind.WEBSITE: ("url",),
+    AssetKind.PAGE: ("url",),
+    AssetKind.HOST: ("address",),
+    AssetKind.DATABASE: ("address",),
+    AssetKind.NETWORK_DEVICE: ("address",),
+    AssetKind.FILE_TREE: ("path", "host"),
+}
+"""The fields that an asset of a kind must have."""
+
+MAY_HAVE: dict[AssetKind, tuple[str, ...]] = {
+    AssetKind.WEBSITE: ("host",),
+    AssetKind.PAGE: ("host",),
+    AssetKind.HOST: ("ports", "ssh"),
+    AssetKind.DATABASE: ("host", "ports"),
+    AssetKind.NETWORK_DEVICE: ("ports", "ssh"),
+    AssetKind.FILE_TREE: (),
+}
+"""The fields that it may have beside."""
+
+
+class _Identified(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+def mistakes(city: City) -> Iterator[Mistake]:
+    """Every mistake with the place it is at."""
+    known = _Known(city)
+    for name in ("sites", "centres", "units", "systems", "vaults", "places", "entries"):
+        yield from _ids([((name, index), noun) for index, noun in enumerate(getattr(city, name))])
+    yield from _ids(_assets_with_place(city))
+    yield from _centres(city, known)
+    for index, system in enumerate(city.systems):
+        yield from _system(("systems", index), system, known)
+    for path, asset in _assets_with_place(city):
+        yield from _asset(path, asset, known)
+    for index, vault in enumerate(city.vaults):
+        yield from _vault(("vaults", index), vault, known)
+    for index, place in enumerate(city.places):
+        yield from _place(("places", index), place, known)
+    for index, entry in enumerate(city.entries):
+        yield from _entry(("entries", index), entry, known)
+    yield from _one_entry_each(city.entries)
+
+
+class _Known:
+    """The ids that may be referred to."""
+
+    def __init__(self, city: City) -> None:
+        self.sites = {site.id: site for site in city.sites}
+        self.centres = {centre.id: centre for centre in city.centres}
+        self.units = {unit.id: unit for unit in city.units}
+        self.systems = {system.id: system for system in city.systems}
+        self.hosts = {
+            asset.id: asset for system in city.systems for asset in system.assets if asset.kind is AssetKind.HOST
+        }
+
+
+def _assets_with_place(city: City) -> list[tuple[KeyPath, Asset]]:
+    return [
+        (("systems", number, "assets", index), asset)
+        for number, system in enumerate(city.systems)
+        for index, asset in enumerate(system.assets)
+    ]
+
+
+def _ids(nouns: Iterable[tuple[KeyPath, _Identified]]) -> Iterator[Mistake]:
+    seen: set[str] = set()
+    for path, noun in nouns:
+        if noun.id in seen:
+            yield (*path, "id"), Text(f'id "{noun.id}" 重复', f'the id "{noun.id}" is taken')
+        seen.add(noun.id)
+        if not _ID.fullmatch(noun.id):
+            yield (
+                (*path, "id"),
+                Text(
+                    "id 只能含字母、数字和 . _ -,以字母或数字开头,至多 64 个字符",
+                    "an id is 1 to 64 letters, digits and . _ -, and starts with a letter or digit",
+                ),
+            )
+
+
+def _centres(city: City, known: _Known) -> Iterator[Mistake]:
+    first: dict[CentreRole, Centre] = {}
+    for index, centre in enumerate(city.centres):
+        yield from _refer(("centres", index, "site"), centre.site, known.sites, Text("地点", "site"))
+        if centre.role in first:
+            role, other = ROLES[centre.role], first[centre.role].id
+            sentence = Text(f'{role.zh}已有 "{other}"', f'there already is a {role.en}, "{other}"')
+            yield ("centres", index, "role"), sentence
+        first.setdefault(centre.role, centre)
+    production, remote = first.get(CentreRole.PRODUCTION), first.get(CentreRole.REMOTE_DR)
+    if production is None:
+        yield ("centres",), Text("缺少 production 中心", "there is no centre with role production")
+    elif remote is not None and remote.site == production.site:
+        index = city.centres.index(remote)
+        yield (
+            ("centres", index, "site"),
+            Text("异地中心必须在另一地点", "the remote DR centre must stand on another site"),
+        )
+
+
+def _system(path: KeyPath, system: System, known: _Known) -> Iterator[Mistake]:
+    if not system.lead_units:
+        yield (*path, "lead_units"), Text("至少要有一个牵头单位", "there must be at least one lead unit")
+    for name in ("lead_units", "cooperating_units", "supervising_units"):
+        units: Sequence[str] = getattr(system, name)
+        for index, unit in enumerate(units):
+            yield from _refer((*path, name, index), unit, known.units, Text("单位", "unit"))
+            if unit in units[:index]:
+                yield (*path, name, index), Text(f'"{unit}" 列了两次', f'"{unit}" is listed twice')
+
+
+def _asset(path: KeyPath, asset: Asset, known: _Known) -> Iterator[Mistake]:
+    yield from _refer((*path, "centre"), asset.centre, known.centres, Text("中心", "centre"))
+    yield from _fields(path, asset)
+    if asset.id == LOCAL:
+        yield (*path, "id"), Text(f'"{LOCAL}" 指服务本机,不能作 id', f'"{LOCAL}" means the machine of the service')
+    if asset.host:
+        yield from _refer((*path, "host"), asset.host, known.hosts, Text("主机", "host"))
+        host = known.hosts.get(asset.host)
+        if host and host.centre != asset.centre:
+            sentence = Text(f'主机在另一中心 "{host.centre}"', f'that host stands in another centre, "{host.centre}"')
+            yield (*path, "host"), sentence
+    if asset.url:
+        yield from _url((*path, "url"), asset.url)
+    if asset.address and not _is_address(asset.address):
+        yield (*path, "address"), Text("不是主机名或 IP 地址", "this is no host name or IP address")
+    if asset.path:
+        yield from _absolute((*path, "path"), asset.path)
+    for index, port in enumerate(asset.ports):
+        yield from _port((*path, "ports", index), port)
+        if port in asset.ports[:index]:
+            yield (*path, "ports", index), Text(f"端口 {port} 列了两次", f"port {port} is listed twice")
+    if asset.ssh:
+        yield from _port((*path, "ssh", "port"), asset.ssh.port)
+        if not _USER.fullmatch(asset.ssh.user):
+            yield (*path, "ssh", "user"), Text("不是用户名", "this is no user name")
+
+
+def _fields(path: KeyPath, asset: Asset) -> Iterator[Mistake]:
+    kind = KINDS[asset.kind]
+    for name in ("address", "url", "path", "host", "ports", "ssh"):
+        given = bool(getattr(asset, name))
+        if name in NEEDS[asset.kind] and not given:
+            yield path, Text(f'{kind.zh}需要键 "{name}"', f'a {kind.en} needs the key "{name}"')
+        if given and name not in (*NEEDS[asset.kind], *MAY_HAVE[asset.kind]):
+            yield (*path, name), Text(f'{kind.zh}没有键 "{name}"', f'a {kind.en} has no "{name}"')
+
+
+def _vault(path: KeyPath, vault: Vault, known: _Known) -> Iterator[Mistake]:
+    yield from _refer((*path, "centre"), vault.centre, known.centres, Text("中心", "centre"))
+    if vault.host:
+        yield from _refer((*path, "host"), vault.host, known.hosts, Text("主机", "host"))
+    if not vault.location.startswith("/") and not _REMOTE_VAULT.fullmatch(vault.location):
+        yield (
+            (*path, "location"),
+            Text(
+                "应为绝对路径,或 ssh://用户@地址:端口/目录",
+                "expected an absolute path, or ssh://user@address:port/directory",
+            ),
+        )
+
+
+def _place(path: KeyPath, place: Place, known: _Known) -> Iterator[Mistake]:
+    yield from _refer((*path, "centre"), place.centre, known.centres, Text("中心", "centre"))
+    yield from _refer((*path, "host"), place.host, known.hosts, Text("主机", "host"))
+    yield from _absolute((*path, "path"), place.path)
+    yield from _url((*path, "url"), place.url)
+
+
+def _entry(path: KeyPath, entry: Entry, known: _Known) -> Iterator[Mistake]:
+    yield from _refer((*path, "system"), entry.system, known.systems, Text("系统", "system"))
+    yield from _url((*path, "url"), entry.url)
+    yield from _absolute((*path, "socket"), entry.socket)
+    if not entry.business_check.path.startswith("/"):
+        yield (*path, "business_check", "path"), Text('应以 "/" 开头', 'expected to start with "/"')
+    if not entry.servers:
+        yield (*path, "servers"), Text("至少要有一个服务器", "there must be at least one server")
+    for index, server in enumerate(entry.servers):
+        place = (*path, "servers", index)
+        yield from _refer((*place, "centre"), server.centre, known.centres, Text("中心", "centre"))
+        yield from _url((*place, "url"), server.url)
+        if server.name in {other.name for other in entry.servers[:index]}:
+            yield (*place, "name"), Text(f'服务器 "{server.name}" 重复', f'the server name "{server.name}" is taken')
+
+
+def _one_entry_each(entries: Sequence[Entry]) -> Iterator[Mistake]:
+    seen: dict[str, str] = {}
+    for index, entry in enumerate(entries):
+        if entry.system in seen:
+            other = seen[entry.system]
+            yield (
+                ("entries", index, "system"),
+                Text(f'该系统已有入口 "{other}"', f'that system already has the entry "{other}"'),
+            )
+        seen.setdefault(entry.system, entry.id)
+
+
+def _refer(path: KeyPath, id: str, known: Mapping[str, object], called: Text) -> Iterator[Mistake]:
+    if id not in known:
+        hint = did_you_mean(id, known)
+        yield path, Text(f'没有{called.zh} "{id}"{hint.zh}', f'there is no {called.en} "{id}"{hint.en}')
+
+
+def _port(path: KeyPath, port: int) -> Iterator[Mistake]:
+    if not 1 <= port <= 65535:
+        yield path, Text(f"端口应在 1 到 65535 之间,实为 {port}", f"a port is 1 to 65535, found {port}")
+
+
+def _absolute(path: KeyPath, directory: str) -> Iterator[Mistake]:
+    if not directory.startswith("/"):
+        yield path, Text("应为绝对路径", "expected an absolute path")
+
+
+def _url(path: KeyPath, url: str) -> Iterator[Mistake]:
+    if not _is_url(url):
+        sentence = Text("应为 http(s)://主机[:端口]/…", "expected http(s)://host[:port]/…")
+        yield path, sentence
+
+
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    plain = url.isascii() and not any(character.isspace() for character in url) and not parts.username
+    return (
+        parts.scheme in ("http", "https") and plain and (port is None or port > 0) and _is_address(parts.hostname or "")
+    )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        numeric = text.replace(".", "").isdigit()
+        return bool(_HOST_NAME.fullmatch(text)) and not numeric
+    return True
