@@ -3,6 +3,7 @@
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
 import orjson
 import typer
@@ -17,6 +18,7 @@ from secops.evidence.timings import MEASURES, MOMENTS
 from secops.evidence.verify import BrokenLink, BrokenPack, Verification, read_pack, verify_pack
 from secops.model.finding import Severity
 from secops.model.text import Text
+from secops.service.home import open_home
 from secops.support.clock import from_text, local
 from secops.support.durations import format_duration
 from secops.support.errors import BadInput
@@ -28,15 +30,20 @@ verb = typer.Typer(
     no_args_is_help=True,
 )
 
-_FILE = typer.Argument(help=say(zh="证据包(.jsonl)。", en="The pack (.jsonl)."), show_default=False)
-_KEY = typer.Option(
-    "--key",
-    help=say(
-        zh="签署者的公钥(PEM);缺省取工作目录的公钥。", en="The signer's public key (PEM); default: that of the home."
+PackFile = Annotated[Path, typer.Argument(metavar="FILE", help=say(zh="证据包(.jsonl)。", en="The pack (.jsonl)."))]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        metavar="PUBLIC.pem",
+        help=say(
+            zh="签署者的公钥(PEM);缺省取工作目录的公钥。",
+            en="The signer's public key (PEM); default: that of the home.",
+        ),
+        show_default=False,
     ),
-    show_default=False,
-)
-_JSON = typer.Option("--json", help=say(zh="输出 JSON。", en="Print JSON."))
+]
+AsJson = Annotated[bool, typer.Option("--json", help=say(zh="输出 JSON。", en="Print JSON."))]
 
 
 @verb.command(
@@ -45,7 +52,7 @@ _JSON = typer.Option("--json", help=say(zh="输出 JSON。", en="Print JSON."))
         en="Check a pack: 0 whole, 1 broken (the first broken link is named), 2 file or key cannot be read.",
     )
 )
-def verify(file: Path = _FILE, key: Path | None = _KEY, as_json: bool = _JSON) -> None:
+def verify(file: PackFile, key: KeyFile = None, as_json: AsJson = False) -> None:
     public_key = _public_key(key)
     if public_key is None:
         raise BadInput(Text("需要签署者的公钥:请给出 --key", "the signer's public key is needed: name it with --key"))
@@ -66,7 +73,7 @@ def verify(file: Path = _FILE, key: Path | None = _KEY, as_json: bool = _JSON) -
         en="Show what a pack tells: run, T0–T6, tools, findings before and after; verified when there is a key.",
     )
 )
-def show(file: Path = _FILE, key: Path | None = _KEY, as_json: bool = _JSON) -> None:
+def show(file: PackFile, key: KeyFile = None, as_json: AsJson = False) -> None:
     public_key = _public_key(key)
     summary, broken = Summary(), None
     try:
@@ -84,8 +91,9 @@ def show(file: Path = _FILE, key: Path | None = _KEY, as_json: bool = _JSON) -> 
 
 
 def _public_key(path: Path | None) -> Ed25519PublicKey | None:
-    if path is None and (home := os.environ.get("JINDUN_HOME")):
-        path = Path(home) / "keys" / PUBLIC_KEY_NAME
+    if path is None and os.environ.get("JINDUN_HOME"):
+        with open_home() as home:
+            path = home.path(home.settings.keys) / PUBLIC_KEY_NAME
     return load_public_key(path) if path else None
 
 

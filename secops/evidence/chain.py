@@ -24,7 +24,7 @@ MAX_LINE_BYTES = 32 * 1024 * 1024
 
 _FIELDS = {"at", "body", "hash", "kind", "n", "prev"}
 _NO_RECORD = Text("不是证据记录:字段缺失、多余或类型不符", "it is not a record: fields are missing, extra or wrong")
-_OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
+_CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
 class Kind(StrEnum):
@@ -95,18 +95,17 @@ class Linked:
 
 
 def canonical(value: object) -> bytes:
-    """Canonical JSON: sorted keys, UTF-8, no whitespace. Raises TypeError for what JSON cannot hold."""
-    return orjson.dumps(value, default=_plain_value, option=_OPTIONS)
+    """Canonical JSON of plain JSON values: sorted keys, UTF-8, no whitespace. Raises TypeError for anything else."""
+    return orjson.dumps(value, option=_CANONICAL)
 
 
 def link(record: Record, after: Linked | None) -> Linked:
     """The record as the next link. Raises BadInput when its body cannot be written as a JSON object."""
     n = after.n + 1 if after else 0
     try:
-        # Written and read once, since only plain mappings come out with sorted keys, not dataclasses.
-        body = orjson.loads(canonical(record.body))
+        body = orjson.loads(orjson.dumps(record.body, default=_plain_value, option=orjson.OPT_PASSTHROUGH_DATETIME))
     except TypeError as error:
-        raise _unwritable(n, record, str(error)) from error
+        raise _unwritable(n, record, str(error.__cause__ or error)) from error
     if not isinstance(body, dict):
         raise _unwritable(n, record, type(record.body).__name__)
     prev, at = after.hash if after else GENESIS, to_text(record.at)
