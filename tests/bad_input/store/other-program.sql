@@ -1,0 +1,2 @@
+CREATE TABLE invoices (number INTEGER PRIMARY KEY, amount INTEGER);
+INSERT INTO invoices VALUES (1, 100);
