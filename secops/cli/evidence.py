@@ -177,15 +177,17 @@ def _facts(summary: Summary) -> Table:
 
 
 def _moments(timing: dict[str, object]) -> Table:
-    table = Table("", say(zh="时刻", en="when"), say(zh="含义", en="what it means"))
+    table = Table("", say(zh="时刻", en="when"))
+    table.add_column(say(zh="含义", en="what it means"), overflow="fold")
     said = _mapping(timing.get("moments"))
     for name, means in MOMENTS.items():
-        table.add_row(name, _shown(_when(_mapping(said.get(name)).get("at"))), tell(means))
+        table.add_row(name, _shown(_when(_mapping(said.get(name)).get("at"), exact=True)), tell(means))
     return table
 
 
 def _measures(timing: dict[str, object]) -> Table:
-    table = Table("", say(zh="用时", en="took"), say(zh="含义", en="what it means"))
+    table = Table("", say(zh="用时", en="took"))
+    table.add_column(say(zh="含义", en="what it means"), overflow="fold")
     said = _mapping(timing.get("measures"))
     for name, (formula, means) in MEASURES.items():
         seconds = _mapping(said.get(name)).get("seconds")
@@ -207,11 +209,15 @@ def _findings(summary: Summary) -> Table:
     return table
 
 
-def _when(moment: object) -> str:
+def _when(moment: object, exact: bool = False) -> str:
+    """Local time; `exact` to the millisecond."""
+    if not isinstance(moment, str) or not moment:
+        return "–"
     try:
-        return local(from_text(moment)) if isinstance(moment, str) and moment else "–"
+        read = from_text(moment)
+        return local(read) + (f".{read.microsecond // 1000:03d}" if exact else "")
     except (ValueError, OverflowError):
-        return _clean(str(moment))
+        return _clean(moment)
 
 
 def _sentence(text: object) -> str:
