@@ -33,7 +33,7 @@ NEEDS: dict[AssetKind, tuple[str, ...]] = {
 MAY_HAVE: dict[AssetKind, tuple[str, ...]] = {
     AssetKind.WEBSITE: ("host",),
     AssetKind.PAGE: ("host",),
-    AssetKind.HOST: ("ports", "ssh"),
+    AssetKind.HOST: ("path", "ports", "ssh"),
     AssetKind.DATABASE: ("host", "ports"),
     AssetKind.NETWORK_DEVICE: ("ports", "ssh"),
     AssetKind.FILE_TREE: (),

@@ -152,7 +152,7 @@ class Asset:
     url: str = ""
     """For a website its origin, `https://host:port/`; for a page its full address."""
     path: str = ""
-    """For a file tree its absolute path on `host`."""
+    """For a file tree its absolute path on `host`; for a host its sshd_config, when that is not the usual one."""
     host: str = ""
     """For a file tree, website or page: the id of the host asset that holds it."""
     ports: tuple[int, ...] = ()
