@@ -9,6 +9,7 @@ from secops.model.city import City
 from secops.support.strict_yaml import BadFile, Document, parse, read
 
 SAMPLE = "sample_city.yaml"
+SCHEMA_KIND, SCHEMA_NAME = City, "inventory"
 
 
 def load_inventory(path: Path) -> Inventory:

@@ -1,0 +1,47 @@
+"""How verbs print: tables for people, JSON for machines. What users wrote is shown as written, never as markup."""
+
+import os
+import sys
+from collections.abc import Iterable
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text as Shown
+
+_PIPE_WIDTH = 180
+
+
+def console() -> Console:
+    """Standard output; into a pipe, wide enough that rows are rarely broken."""
+    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+    return Console(width=wide, highlight=False)
+
+
+def table(title: str, *columns: str) -> Table:
+    """An empty table; fill it with `fill`."""
+    made = Table(title=Shown(title, style="bold"), title_justify="left", header_style="bold cyan", show_lines=False)
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def fill(made: Table, rows: Iterable[Iterable[object]]) -> Table:
+    """The table with these rows, every cell as plain text."""
+    for row in rows:
+        made.add_row(*(Shown(str(cell)) for cell in row))
+    return made
+
+
+def facts(title: str, pairs: Iterable[tuple[str, object]]) -> Table:
+    """A table of two columns without a header: what, and how it is."""
+    made = Table(title=Shown(title, style="bold"), title_justify="left", show_header=False, box=None, padding=(0, 2))
+    made.add_column(style="cyan", no_wrap=True)
+    made.add_column(overflow="fold")
+    return fill(made, pairs)
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output; dataclasses and enums are understood."""
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.buffer.flush()
