@@ -41,7 +41,8 @@ def command_line(argv: tuple[str, ...], env: Mapping[str, str], seconds: float) 
     """What the login shell of the host is given: every word quoted, so that it only starts the program.
 
     The program runs under the host's `timeout` (coreutils), which ends its process group when time is up even when
-    the connection or this process is gone by then.
+    the connection or this process is gone by then: TERM to all of it, and KILL when the program itself is still there
+    after that; what ignored TERM and lost its parent to it runs on.
     """
     limited = ("timeout", "-k", str(KILL_AFTER_SECONDS), f"{max(seconds, 0.01):.2f}")
     settings = ("env", *(f"{name}={value}" for name, value in env.items())) if env else ()

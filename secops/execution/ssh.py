@@ -18,6 +18,7 @@ from paramiko import (
     AuthenticationException,
     BadHostKeyException,
     Channel,
+    ChannelException,
     MissingHostKeyPolicy,
     PKey,
     SSHClient,
@@ -37,7 +38,7 @@ from secops.model.text import Text
 _AT_ONCE_PER_HOST = 8
 """Commands at a time on one connection: sshd admits 10 by default (MaxSessions)."""
 _ANSWER_SECONDS = 5.0
-"""A warm connection that does not answer a request for a channel within this time is taken for dead."""
+"""A warm connection that does not answer a request for a channel within this time, or half of what is left, is dead."""
 _KEEPALIVE_SECONDS = 15
 _SILENCE_MILLISECONDS = 20_000
 """The kernel breaks a connection whose data nobody acknowledged for this long."""
@@ -245,8 +246,7 @@ class _Line:
         """On the warm connection, or once more on a new one when the warm one proves dead."""
         warm, fresh = self._acquire(deadline)
         try:
-            patience = deadline if fresh else min(deadline, time.monotonic() + _ANSWER_SECONDS)
-            return warm, self._request_channel(warm, patience, deadline)
+            return warm, self._request_channel(warm, deadline if fresh else _patience(deadline), deadline)
         except _Dead:
             self._retire(warm)
         except BaseException:
@@ -270,13 +270,15 @@ class _Line:
             asked = time.monotonic()
             try:
                 return warm.transport.open_session(timeout=max(patience - asked, 0.01))
-            except (SSHException, EOFError, OSError):
-                if not warm.transport.is_active() or time.monotonic() >= patience:
+            except (SSHException, EOFError, OSError) as error:
+                # Threads of one connection share its last error, so that a refusal may come in other words too.
+                refused = isinstance(error, ChannelException) or time.monotonic() < patience
+                if not refused or not warm.transport.is_active():
                     raise _Dead from None
             if time.monotonic() + _REFUSED_AGAIN_SECONDS >= deadline:
                 raise self._busy()
             time.sleep(_REFUSED_AGAIN_SECONDS)
-            patience = min(deadline, time.monotonic() + _ANSWER_SECONDS)
+            patience = _patience(deadline)
 
     def _acquire(self, deadline: float) -> tuple[_Warm, bool]:
         """The connection, and whether it was opened just now. Only one thread connects, the others wait for it."""
@@ -350,6 +352,12 @@ class _Line:
                 "refused to connect",
             ),
         )
+
+
+def _patience(deadline: float) -> float:
+    """Until when to wait for a warm connection, so that there is time for a new one."""
+    now = time.monotonic()
+    return now + min(_ANSWER_SECONDS, (deadline - now) / 2)
 
 
 def _connect(line: _Line, deadline: float) -> Connection:

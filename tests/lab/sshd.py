@@ -89,9 +89,9 @@ def running_sshd(
             _stop(process)
 
 
-def make_key(path: Path) -> Path:
-    """A new Ed25519 key pair at `path` and `path`.pub."""
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(path)], check=True)
+def make_key(path: Path, kind: str = "ed25519") -> Path:
+    """A new key pair at `path` and `path`.pub."""
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "test", "-f", str(path)], check=True)
     return path
 
 
