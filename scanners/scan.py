@@ -69,10 +69,6 @@ def pairs_of(assets: Iterable[tuple[str, Asset]], checks: Iterable[Check[Any]]) 
     )
 
 
-def _no_baselines(asset: str, check: str) -> tuple[bytes, str] | None:
-    return None
-
-
 def _ignore(evaluation: Evaluation) -> None:
     """What is done with an evaluation when nobody waits for it."""
 
@@ -81,7 +77,7 @@ async def scan(
     pairs: Sequence[Pair],
     reach: Reach,
     *,
-    baselines: BaselineOf = _no_baselines,
+    baselines: BaselineOf | None = None,
     limits: Limits | None = None,
     clock: Callable[[], datetime] = now,
     on_evaluated: Callable[[Evaluation], None] = _ignore,
@@ -127,7 +123,7 @@ class _Scan:
     def __init__(
         self,
         reach: Reach,
-        baselines: BaselineOf,
+        baselines: BaselineOf | None,
         limits: Limits,
         clock: Callable[[], datetime],
         on_evaluated: Callable[[Evaluation], None],
@@ -164,7 +160,8 @@ class _Scan:
         try:
             observed = await self._observe(pair)
             observation = to_bytes(pair.check, observed)
-            baseline = baseline_from(pair.check, self._baselines(pair.asset.id, pair.check.name))
+            approved = self._baselines(pair.asset.id, pair.check.name) if self._baselines else None
+            baseline = baseline_from(pair.check, approved)
             weaknesses = _judged(pair, observed, baseline)
         except asyncio.CancelledError as error:
             if (current := asyncio.current_task()) and current.cancelling():
