@@ -64,9 +64,27 @@ class _Page:
     longer: bool
 
 
-class _Timed(io.RawIOBase):
+class _Timed:
     """The part of a socket that http.client uses, with one deadline for all of it."""
 
+    def __init__(self, channel: socket.socket, deadline: float) -> None:
+        self._channel = channel
+        self._deadline = deadline
+
+    def sendall(self, data: bytes) -> None:
+        """As a socket does."""
+        self._channel.settimeout(left(self._deadline))
+        self._channel.sendall(data)
+
+    def makefile(self, *_mode: str) -> io.BufferedReader:
+        """As a socket does."""
+        return io.BufferedReader(_TimedReading(self._channel, self._deadline))
+
+    def close(self) -> None:
+        """Whoever opened the socket closes it."""
+
+
+class _TimedReading(io.RawIOBase):
     def __init__(self, channel: socket.socket, deadline: float) -> None:
         self._channel = channel
         self._deadline = deadline
@@ -77,15 +95,6 @@ class _Timed(io.RawIOBase):
     def readinto(self, buffer: "memoryview[int]") -> int:  # type: ignore[override]
         self._channel.settimeout(left(self._deadline))
         return self._channel.recv_into(buffer)
-
-    def sendall(self, data: bytes) -> None:
-        """Part of what http.client calls a socket."""
-        self._channel.settimeout(left(self._deadline))
-        self._channel.sendall(data)
-
-    def makefile(self, *_mode: str) -> io.BufferedReader:
-        """Part of what http.client calls a socket."""
-        return io.BufferedReader(self)
 
 
 def _split(text: str) -> SplitResult:
@@ -127,6 +136,8 @@ def _read(answer: http.client.HTTPResponse) -> bytearray:
     body = bytearray()
     while len(body) <= _LONGEST_BODY_BYTES:
         chunk = answer.read(min(_CHUNK_BYTES, _LONGEST_BODY_BYTES + 1 - len(body)))
+        if not chunk and answer.length:
+            raise http.client.IncompleteRead(bytes(body), answer.length)
         if not chunk:
             break
         body += chunk
