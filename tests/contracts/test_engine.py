@@ -1,0 +1,207 @@
+"""What every engine for file trees must do. A new engine is one file in `backup/engines/`; this suite finds it."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backup.engine import Copied, CopyBroken, Engine, archive_name, engines
+from backup.listing import take_manifest
+from backup.manifest import Manifest
+from secops.model.city import AssetKind
+from secops.model.step import LOCAL, ProcedureFailed
+from tests.backup.performing import Performing
+from tests.backup.shelf import FIRST, PASSPHRASE, Shelf, later, make_shelf
+from tests.backup.trees import make_tree
+
+pytestmark = pytest.mark.slow
+
+_FOR_TREES = {name: engine for name, engine in engines().items() if AssetKind.FILE_TREE in engine.kinds}
+
+
+@pytest.fixture(params=sorted(_FOR_TREES))
+def engine(request: pytest.FixtureRequest) -> Engine:
+    found = _FOR_TREES[request.param]
+    if missing := [program for program in found.needs if not shutil.which(program)]:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    return found
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def performing(tmp_path: Path, home: Path) -> Iterator[Performing]:
+    with Performing(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return make_shelf(tmp_path)
+
+
+def copy(performing: Performing, engine: Engine, shelf: Shelf, archive: str = "one", minutes: int = 0) -> Copied:
+    performing.run(engine.prepare(shelf.source, shelf.vault, shelf.keys))
+    return performing.run(engine.backup(shelf.source, shelf.vault, shelf.keys, archive, later(minutes)))
+
+
+def restore(performing: Performing, engine: Engine, shelf: Shelf, archive: str, into: Path) -> None:
+    point = shelf.point(engine, archive)
+    performing.run(engine.restore(shelf.source, point, shelf.vault, shelf.keys, LOCAL, str(into)))
+
+
+def listing(performing: Performing, root: Path) -> Manifest:
+    return performing.run(take_manifest(LOCAL, str(root), "list"))
+
+
+def test_it_says_what_it_is(engine: Engine) -> None:
+    assert engine.name
+    assert engine.describes.zh and engine.describes.en
+    assert engine.needs
+
+
+def test_what_is_restored_is_what_was_copied(
+    engine: Engine, performing: Performing, shelf: Shelf, tmp_path: Path, home: Path
+) -> None:
+    shelf.tree.rmdir()
+    make_tree(shelf.tree)
+    shelf.tree.chmod(0o710)
+    copied = copy(performing, engine, shelf)
+    assert (copied.archive, copied.taken, copied.warnings) == ("one", FIRST, ())
+    assert copied.size_bytes >= 500 * len("<h1>津盾</h1>".encode())
+    into = tmp_path / "place" / "restored here"
+    restore(performing, engine, shelf, "one", into)
+    assert listing(performing, into) == listing(performing, shelf.tree)
+    assert into.stat().st_mode == shelf.tree.stat().st_mode
+    assert list(home.iterdir()) == [], "an engine keeps its state where it is told"
+
+
+def test_every_copy_stays_what_it_was(engine: Engine, performing: Performing, shelf: Shelf, tmp_path: Path) -> None:
+    for number in range(3):
+        (shelf.tree / "page").write_text(f"version {number}")
+        copy(performing, engine, shelf, f"n{number}", number)
+    for number in range(3):
+        restore(performing, engine, shelf, f"n{number}", tmp_path / f"r{number}")
+        assert (tmp_path / f"r{number}" / "page").read_text() == f"version {number}"
+
+
+def test_copies_are_listed_oldest_first(engine: Engine, performing: Performing, shelf: Shelf) -> None:
+    for archive, minutes in (("b", 20), ("a", 30), ("c", 10)):
+        copy(performing, engine, shelf, archive, minutes)
+    assert performing.run(engine.points(shelf.source, shelf.vault, shelf.keys)) == ("c", "b", "a")
+
+
+def test_doing_it_again_changes_nothing(engine: Engine, performing: Performing, shelf: Shelf) -> None:
+    (shelf.tree / "page").write_text("first")
+    first = copy(performing, engine, shelf)
+    (shelf.tree / "page").write_text("second")
+    performing.run(engine.prepare(shelf.source, shelf.vault, shelf.keys))
+    assert performing.changed == []
+    again = performing.run(engine.backup(shelf.source, shelf.vault, shelf.keys, "one", later(5)))
+    assert performing.changed == []
+    assert again.size_bytes == first.size_bytes
+    assert performing.run(engine.points(shelf.source, shelf.vault, shelf.keys)) == ("one",)
+
+
+def test_a_directory_that_holds_something_is_not_restored_into(
+    engine: Engine, performing: Performing, shelf: Shelf, tmp_path: Path
+) -> None:
+    copy(performing, engine, shelf)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "mine").write_text("keep me")
+    with pytest.raises(ProcedureFailed, match="is not empty"):
+        restore(performing, engine, shelf, "one", tmp_path / "taken")
+    assert [path.name for path in (tmp_path / "taken").iterdir()] == ["mine"]
+
+
+def test_a_good_copy_reads_back(engine: Engine, performing: Performing, shelf: Shelf) -> None:
+    (shelf.tree / "page").write_text("good")
+    copy(performing, engine, shelf)
+    performing.run(engine.read_check(shelf.source, shelf.vault, shelf.keys, "one"))
+    assert performing.changed == []
+
+
+def test_a_flipped_byte_is_damage(engine: Engine, performing: Performing, shelf: Shelf) -> None:
+    (shelf.tree / "page").write_bytes(bytes(range(256)) * 40)
+    copy(performing, engine, shelf)
+    flip_a_byte(shelf.repository)
+    with pytest.raises(CopyBroken, match="the copy is damaged"):
+        performing.run(engine.read_check(shelf.source, shelf.vault, shelf.keys, "one"))
+
+
+def test_a_copy_that_is_gone_is_damage(engine: Engine, performing: Performing, shelf: Shelf) -> None:
+    copy(performing, engine, shelf)
+    with pytest.raises(CopyBroken, match="does not exist"):
+        performing.run(engine.read_check(shelf.source, shelf.vault, shelf.keys, "two"))
+
+
+def test_a_wrong_passphrase_says_nothing_about_the_copy(engine: Engine, performing: Performing, shelf: Shelf) -> None:
+    copy(performing, engine, shelf)
+    other = shelf.with_passphrase("not this one")
+    with pytest.raises(ProcedureFailed, match="the passphrase is wrong") as refusal:
+        performing.run(engine.read_check(other.source, other.vault, other.keys, "one"))
+    assert not isinstance(refusal.value, CopyBroken)
+    with pytest.raises(ProcedureFailed):
+        performing.run(engine.prepare(other.source, other.vault, other.keys))
+    performing.run(engine.read_check(shelf.source, shelf.vault, shelf.keys, "one"))
+
+
+def test_a_missing_source_is_a_sentence(engine: Engine, performing: Performing, shelf: Shelf) -> None:
+    performing.run(engine.prepare(shelf.source, shelf.vault, shelf.keys))
+    shelf.tree.rmdir()
+    with pytest.raises(ProcedureFailed, match=r"copying site failed.*No such file"):
+        performing.run(engine.backup(shelf.source, shelf.vault, shelf.keys, "one", FIRST))
+
+
+def test_a_rehearsal_changes_nothing(engine: Engine, performing: Performing, shelf: Shelf, tmp_path: Path) -> None:
+    performing.rehearse(engine.prepare(shelf.source, shelf.vault, shelf.keys))
+    performing.rehearse(engine.backup(shelf.source, shelf.vault, shelf.keys, "one", FIRST))
+    point = shelf.point(engine, "one")
+    into = tmp_path / "into"
+    performing.rehearse(engine.restore(shelf.source, point, shelf.vault, shelf.keys, LOCAL, str(into)))
+    assert not Path(shelf.vault.location).exists()
+    assert not into.exists()
+
+
+def test_the_passphrase_is_on_nobodys_list(engine: Engine, shelf: Shelf) -> None:
+    """Neither in argv nor in an environment, and what the journal keeps is the reference."""
+    procedures = (
+        engine.prepare(shelf.source, shelf.vault, shelf.keys),
+        engine.points(shelf.source, shelf.vault, shelf.keys),
+        engine.read_check(shelf.source, shelf.vault, shelf.keys, "one"),
+    )
+    for procedure in procedures:
+        step = next(procedure)
+        assert shelf.keys.passphrase not in repr((step.effect, step.check)).replace(
+            f"stdin={shelf.keys.passphrase!r}", ""
+        )
+        assert PASSPHRASE not in repr(step)
+
+
+@pytest.mark.parametrize("archive", ["", "-x", "a b", "a::b", "../x", "${file:passphrase}"])
+def test_a_bad_name_of_a_copy_is_refused(engine: Engine, performing: Performing, shelf: Shelf, archive: str) -> None:
+    with pytest.raises(ProcedureFailed, match="cannot be the name of a copy"):
+        performing.run(engine.backup(shelf.source, shelf.vault, shelf.keys, archive, FIRST))
+    assert performing.changed == []
+
+
+def test_names_of_copies_sort_by_time(shelf: Shelf) -> None:
+    names = [archive_name(shelf.source, later(minutes)) for minutes in (0, 1, 600, 6000)]
+    assert names == sorted(names)
+    assert names[0] == "site-20261122T080000Z"
+
+
+def flip_a_byte(repository: Path) -> None:
+    """In the middle of the largest file of data."""
+    files = [path for path in repository.rglob("*") if path.is_file() and not path.name.startswith("index")]
+    largest = max(files, key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
