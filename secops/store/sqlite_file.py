@@ -43,7 +43,9 @@ class SqliteFile:
 
     def _prepared(self, application: int, schema: str, version: int) -> sqlite3.Connection:
         # Look before touching anything: a file that is not ours must stay as it is, to the byte.
-        known = self._recognise(self._reader, application, version)
+        # In one transaction, or half of another process's creation would look like a stranger's file.
+        with _transaction(self._reader, "DEFERRED"):
+            known = self._recognise(self._reader, application, version)
         writer = self._connect()
         try:
             self._switch_to_wal(writer)

@@ -231,9 +231,20 @@ def test_a_mend_is_proven_or_refuted_by_the_next_scan(store: FindingStore, clock
 
 
 def test_a_late_record_of_an_earlier_evaluation_closes_nothing(store: FindingStore) -> None:
+    store.record("first", [evaluation(weakness(), minutes=1)])
     store.record("fast", [evaluation(weakness(), minutes=10)])
     assert store.record("slow", [evaluation(minutes=5)]) == Recorded()
     assert (store.get(id_of()).state, store.get(id_of()).last_evaluated) == (State.NEW, at(10))
+
+
+def test_a_late_record_of_an_earlier_sighting_makes_it_older(store: FindingStore) -> None:
+    store.record("s1", [evaluation(weakness("/new"), minutes=6)])
+    store.record("fast", [evaluation(weakness(wording="now"), minutes=10, asset="b")])
+    store.record("slow", [evaluation(weakness(wording="then"), minutes=5, asset="b")])
+    finding = store.get(id_of(asset="b"))
+    assert (finding.first_seen, finding.last_seen, finding.times_seen) == (at(5), at(10), 2)
+    assert finding.weakness.evidence == {"header": "now"}
+    assert [found.id for found in store.list(Filter()).findings] == [id_of("/new"), finding.id]
 
 
 def test_a_late_record_of_an_earlier_sighting_reopens_nothing(store: FindingStore) -> None:
