@@ -236,12 +236,15 @@ class Engine:
         return replace(record, state=StepState.LOOKED, because=Text("只读,已实际探测", "reads only, probed live"))
 
     def _roll_back(self) -> bool:
-        """Undo what was done, the newest first; true when every rollback ended well."""
+        """Undo what was done, the newest first, back to the point of no return; true when every rollback ended well."""
         well = True
         for record in reversed(list(self._records.values())):
             if "!" in record.path or record.state not in (StepState.DONE, StepState.FAILED):
                 continue
-            for number, undo in enumerate(self._playbook.step(record.path).rollback):
+            step = self._playbook.step(record.path)
+            if step.irreversible and record.state is StepState.DONE:
+                break
+            for number, undo in enumerate(step.rollback):
                 well &= self._undo(undo, f"{record.path}!rollback/{number}")
         return well
 

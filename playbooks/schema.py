@@ -75,12 +75,10 @@ class StepSpec(Use):
 
 
 class Triggers(_Strict):
-    """What starts the playbook besides a person."""
+    """What starts the playbook besides a person and the schedule entries of the settings."""
 
     finding: str | None = None
     """CEL over `finding` and `system`, e.g. `finding.weakness_class == "tamper" && system.level >= 3`."""
-    schedule: str | None = None
-    """Cron expression in local time, e.g. `30 2 * * *`."""
 
 
 class InputSpec(_Strict):
@@ -89,7 +87,9 @@ class InputSpec(_Strict):
     describes: Text
     default: str | None = None
     """When left out the value must be given, or come from the finding that triggered the run."""
-    from_finding: Literal["asset", "system", "id"] | None = None
+    from_finding: Literal["asset", "system", "id", "first_sign", "tree", "place"] | None = None
+    """What a triggering finding gives: its asset, system or id; the moment of its first sign since it was last closed;
+    the file tree behind its asset; the isolated place on that tree's host."""
 
 
 class PlaybookSpec(_Strict):

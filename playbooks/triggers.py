@@ -11,6 +11,7 @@ from playbooks.expressions import ConditionFailed, holds
 from playbooks.load import Playbook
 from playbooks.schema import PlaybookSpec
 from secops.inventory.inventory import Inventory
+from secops.model.city import AssetKind
 from secops.model.finding import Finding
 from secops.model.text import Text
 from secops.support.clock import to_text
@@ -61,34 +62,41 @@ def _applies(condition: str, names: dict[str, Any]) -> bool:
         return False
 
 
-def due(playbook: Playbook, since: datetime, moment: datetime) -> bool:
+def due(schedule: str, since: datetime, moment: datetime) -> bool:
     """Whether a scheduled moment (cron, local time) lies after `since`, the start of the last run, and not after now.
 
     Missed moments are made up for once, not once each.
     """
-    schedule = playbook.spec.on.schedule
-    return schedule is not None and bool(next(CronSim(schedule, since.astimezone())) <= moment.astimezone())
+    return bool(next(CronSim(schedule, since.astimezone())) <= moment.astimezone())
 
 
-def inputs_for(playbook: PlaybookSpec, given: dict[str, str], finding: Finding | None) -> dict[str, str]:
+def inputs_for(
+    playbook: PlaybookSpec, given: dict[str, str], finding: Finding | None, inventory: Inventory
+) -> dict[str, str]:
     """Every declared input with its value. Raises BadInput for unknown and missing ones, all at once."""
-    unknown = [name for name in given if name not in playbook.inputs]
     values = {name: spec.default for name, spec in playbook.inputs.items()}
     if finding:
-        known = finding_names(finding)
-        values |= {name: known[spec.from_finding] for name, spec in playbook.inputs.items() if spec.from_finding}
+        known = _told_by(finding, inventory)
+        values |= {name: known.get(spec.from_finding) for name, spec in playbook.inputs.items() if spec.from_finding}
     values |= {name: value for name, value in given.items() if name in playbook.inputs}
+    unknown = [name for name in given if name not in playbook.inputs]
     missing = [name for name, value in values.items() if value is None]
     if unknown or missing:
-        raise BadInput(
-            Text(
-                "；".join([*(f"没有输入“{name}”" for name in unknown), *(f"缺少输入“{name}”" for name in missing)]),
-                "; ".join(
-                    [
-                        *(f"there is no input “{name}”" for name in unknown),
-                        *(f"input “{name}” is missing" for name in missing),
-                    ]
-                ),
-            )
-        )
+        zh = [*(f"没有输入“{name}”" for name in unknown), *(f"缺少输入“{name}”" for name in missing)]
+        en = [*(f"there is no input “{name}”" for name in unknown), *(f"input “{name}” is missing" for name in missing)]
+        raise BadInput(Text(";".join(zh), "; ".join(en)))
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _told_by(finding: Finding, inventory: Inventory) -> dict[str, str]:
+    """What a finding gives to inputs; what the inventory does not know is left out."""
+    sign = finding.state_since if finding.regressions else finding.first_seen
+    told = {"asset": finding.asset, "system": finding.system, "id": finding.id, "first_sign": to_text(sign)}
+    host = inventory.asset(finding.asset).host
+    for tree in inventory.assets(kind=AssetKind.FILE_TREE, system=finding.system):
+        if host and tree.host == host:
+            told["tree"] = tree.id
+    for place in inventory.city.places:
+        if host and place.host == host:
+            told["place"] = place.id
+    return told

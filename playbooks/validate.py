@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from cronsim import CronSim, CronSimError
 from pydantic import ValidationError
 
 from playbooks.action import Action, Touches, all_actions
 from playbooks.expressions import ConditionFailed, check_condition, lookups_in, malformed_lookups_in
 from playbooks.schema import PlaybookSpec, StepSpec, Use
 from secops.model.text import Text
-from secops.support.clock import now
 from secops.support.durations import format_duration
 from secops.support.suggestions import did_you_mean
 
@@ -65,15 +63,6 @@ def _repeated_ids(playbook: PlaybookSpec) -> Iterator[Flaw]:
 def _triggers(playbook: PlaybookSpec) -> Iterator[Flaw]:
     if playbook.on.finding:
         yield from _condition(playbook.on.finding, ("on", "finding"))
-    if playbook.on.schedule:
-        try:
-            CronSim(playbook.on.schedule, now())
-        except CronSimError:
-            expression = playbook.on.schedule
-            yield Flaw(
-                ("on", "schedule"),
-                Text(f"“{expression}”不是 cron 表达式", f"“{expression}” is not a cron expression, like `30 2 * * *`"),
-            )
 
 
 def _condition(condition: str, path: Path) -> Iterator[Flaw]:

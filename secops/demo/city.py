@@ -17,6 +17,7 @@ from secops.demo.centre import LiveCentre
 from secops.demo.centres import Centres
 from secops.demo.credentials import write_secret
 from secops.demo.site import BUSINESS_MARK, BUSINESS_PATH
+from secops.evidence.keys import PRIVATE_KEY_NAME, PUBLIC_KEY_NAME, make_key
 from secops.inventory.inventory import Inventory
 from secops.inventory.load import load_inventory, sample_inventory
 from secops.model.city import (
@@ -65,6 +66,7 @@ def write_home(centres: Centres, folder: Path) -> Inventory:
     keys.mkdir(parents=True, mode=0o700)
     write_secret(keys / "ssh", centres.admin_key.read_bytes())
     write_secret(keys / "vault", secrets.token_urlsafe(24).encode())
+    make_key(keys / PRIVATE_KEY_NAME, keys / PUBLIC_KEY_NAME)
     (keys / "known_hosts").write_text(centres.known_hosts.read_text())
     _write_yaml(folder / FILE, settings(centres))
     _write_yaml(folder / "inventory.yaml", city(centres))
@@ -116,6 +118,7 @@ def _portal(centre: LiveCentre, id: str) -> tuple[Asset, ...]:
     """The health portal in one centre: host and sites; in production also the page and the files behind it."""
     host = _host_id(centre)
     end, ports = _END[centre.role], centre.ports
+    over_tls = _named(centre, "门户网站(TLS)", "portal over TLS")
     shared = (
         Asset(
             host,
@@ -127,22 +130,8 @@ def _portal(centre: LiveCentre, id: str) -> tuple[Asset, ...]:
             ports=(ports.ssh, ports.site, ports.tls, ports.isolated),
             ssh=SshAddress(centre.user, ports.ssh),
         ),
-        Asset(
-            f"{HEALTH}-site{end}",
-            AssetKind.WEBSITE,
-            _named(centre, "门户网站", "portal"),
-            id,
-            url=centre.site_url,
-            host=host,
-        ),
-        Asset(
-            f"{HEALTH}-site-tls{end}",
-            AssetKind.WEBSITE,
-            _named(centre, "门户网站(TLS)", "portal over TLS"),
-            id,
-            url=centre.tls_url,
-            host=host,
-        ),
+        _website(f"{HEALTH}-site{end}", _named(centre, "门户网站", "portal"), id, centre.site_url, host),
+        _website(f"{HEALTH}-site-tls{end}", over_tls, id, centre.tls_url, host),
     )
     if not centre.production:
         return shared
@@ -154,6 +143,10 @@ def _portal(centre: LiveCentre, id: str) -> tuple[Asset, ...]:
             TREE, AssetKind.FILE_TREE, Text("门户网站内容", "portal content"), id, path=str(centre.current), host=host
         ),
     )
+
+
+def _website(id: str, name: Text, centre: str, url: str, host: str) -> Asset:
+    return Asset(id, AssetKind.WEBSITE, name, centre, url=url, host=host)
 
 
 def _tree(system: str, folder: str, name: Text, centre: LiveCentre, id: str) -> Asset:

@@ -23,8 +23,10 @@ _SCHEMA_VERSION = 1
 _SCHEMA = """
 create table if not exists runs (
     run text primary key, playbook text not null, text text not null, mode text not null, started text not null,
-    state text not null, because_zh text not null, because_en text not null, inputs text not null
+    state text not null, because_zh text not null, because_en text not null, inputs text not null,
+    trigger text not null
 );
+create index if not exists runs_by_trigger on runs (trigger, started);
 create table if not exists entries (
     run text not null references runs, n integer not null, token integer not null, kind text not null,
     path text not null, at text not null, body text not null, hash text not null, primary key (run, n)
@@ -95,6 +97,8 @@ class Run:
     mode: Mode
     started: datetime
     inputs: dict[str, Any]
+    trigger: str = "manual"
+    """`manual`, `finding:ID` or `schedule:ID`."""
     state: RunState = RunState.RUNNING
     because: Text = field(default_factory=lambda: Text("", ""))
 
@@ -137,11 +141,18 @@ class Journal:
         with self._lock, self._db:
             self._db.execute("begin immediate")
             try:
-                self._db.execute("insert into runs values (?,?,?,?,?,?,?,?,?)", (*row, _json(run.inputs)))
+                self._db.execute(
+                    "insert into runs values (?,?,?,?,?,?,?,?,?,?)", (*row, _json(run.inputs), run.trigger)
+                )
             except sqlite3.IntegrityError:
                 raise BadInput(Text(f"运行 {run.id} 已存在", f"run {run.id} exists already")) from None
             playbook_hash = hashlib.sha256(run.text.encode()).hexdigest()
-            started = {"playbook": run.playbook, "playbook_sha256": playbook_hash, "mode": run.mode}
+            started = {
+                "playbook": run.playbook,
+                "playbook_sha256": playbook_hash,
+                "mode": run.mode,
+                "trigger": run.trigger,
+            }
             self._insert(run.id, token, Kind.STARTED, "", started | {"inputs": run.inputs})
 
     def append(self, run: str, token: int, kind: Kind, path: str, body: dict[str, Any]) -> Entry:
@@ -170,6 +181,11 @@ class Journal:
         """The newest runs first."""
         return self._runs("order by started desc, run limit ?", (limit,))
 
+    def triggered(self, trigger: str) -> Run | None:
+        """The newest run that this trigger began."""
+        found = self._runs("where trigger = ? order by started desc, run limit 1", (trigger,))
+        return found[0] if found else None
+
     def entries(self, run: str) -> Sequence[Entry]:
         """All of a run, in order."""
         with self._lock:
@@ -179,13 +195,10 @@ class Journal:
         return [_entry(row) for row in rows]
 
     def _runs(self, clause: str, arguments: tuple[object, ...]) -> list[Run]:
-        columns = "run, playbook, text, mode, started, inputs, state, because_zh, because_en"
+        columns = "run, playbook, text, mode, started, inputs, trigger, state, because_zh, because_en"
         with self._lock:
             rows = self._db.execute(f"select {columns} from runs {clause}", arguments).fetchall()  # noqa: S608
-        return [
-            Run(r[0], r[1], r[2], Mode(r[3]), from_text(r[4]), orjson.loads(r[5]), RunState(r[6]), Text(r[7], r[8]))
-            for r in rows
-        ]
+        return [_run(row) for row in rows]
 
     def _insert(self, run: str, token: int, kind: Kind, path: str, body: dict[str, Any]) -> Entry:
         newest = self._db.execute(
@@ -210,6 +223,21 @@ class Journal:
 def entry_hash(previous: str, n: int, token: int, kind: str, path: str, at: str, body: str) -> str:
     """SHA-256, hex, over the previous hash and every field, joined by the unit separator."""
     return hashlib.sha256("\x1f".join((previous, str(n), str(token), kind, path, at, body)).encode()).hexdigest()
+
+
+def _run(row: tuple[Any, ...]) -> Run:
+    name, playbook, text, mode, started, inputs, trigger, state, zh, en = row
+    return Run(
+        name,
+        playbook,
+        text,
+        Mode(mode),
+        from_text(started),
+        orjson.loads(inputs),
+        trigger,
+        RunState(state),
+        Text(zh, en),
+    )
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

@@ -10,6 +10,7 @@ from backup.catalogue import Catalogue
 from secops.execution.runner import failure
 from secops.model.restore_point import RestorePoint, Verdict
 from secops.model.step import Consult, Enter, Result, Trouble
+from secops.support.clock import now, to_text
 from secops.support.errors import JindunError
 
 _POINTS = TypeAdapter(tuple[RestorePoint, ...])
@@ -24,13 +25,17 @@ class Ledgers:
     |---|---|---|
     | restore_points | consult: asset; enter: point | consult: list, newest first; enter: `{point, manifest}` |
     | manifests | point | the manifest's text, as a JSON string |
-    | verdicts | point | a verdict |
+    | restore_point | point | consult: the point with its newest verdict |
+    | verdicts | point | enter: a verdict |
+    | clock | `now` | consult: the present moment |
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._readers: Mapping[str, Callable[[str], bytes]] = {
             "restore_points": lambda asset: _POINTS.dump_json(tuple(catalogue.points(asset))),
+            "restore_point": lambda point: _POINT.dump_json(catalogue.get(point)),
+            "clock": lambda _key: orjson.dumps(to_text(now())),
             "manifests": lambda point: orjson.dumps(catalogue.manifest(point)),
         }
         self._writers: Mapping[str, Callable[[str, Any], None]] = {

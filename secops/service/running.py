@@ -10,13 +10,15 @@ from playbooks.action import Context
 from playbooks.approvals import Approval, Approver
 from playbooks.engine import Engine, Progress, nobody_approves, nobody_watches
 from playbooks.load import Playbook, parse_playbook
-from playbooks.records import StepRecord
+from playbooks.records import StepRecord, step_records
 from playbooks.triggers import finding_names, inputs_for, system_names
 from secops.execution.executor import Boundary, Executor, Performed, ignore_boundary
-from secops.execution.journal import Entry, Kind, Mode, Run, RunState
+from secops.execution.journal import Entry, Kind, Mode, Run
 from secops.model.finding import Finding
 from secops.model.text import Text
+from secops.service.canary import Canary
 from secops.service.home import Home
+from secops.service.packing import findings_of, pack_path, seal
 from secops.support.clock import now, to_text
 from secops.support.errors import BadInput
 
@@ -30,6 +32,8 @@ class Watchers:
     approver: Approver = nobody_approves
     on_progress: Callable[[Progress], None] = nobody_watches
     at_boundary: Callable[[Boundary, str], None] = ignore_boundary
+    canary: Canary | None = None
+    """Judges when clients were served well, for the timeline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +54,22 @@ def start(
     *,
     finding: Finding | None = None,
     mode: Mode = Mode.REAL,
+    trigger: str = "manual",
     run_id: str = "",
     watchers: Watchers = UNATTENDED,
 ) -> Ended:
     """Begin a run and go on until it ends or waits for people. Raises BadInput before anything is recorded."""
-    values = inputs_for(playbook.spec, given, finding)
-    inputs = {"values": values, "finding": _FINDING.dump_python(finding, mode="json") if finding else None}
+    values = inputs_for(playbook.spec, given, finding, home.inventory)
+    system = finding.system if finding else values.get("system")
+    inputs = {
+        "values": values,
+        "system": system,
+        "finding": _FINDING.dump_python(finding, mode="json") if finding else None,
+        "before": [_FINDING.dump_python(one, mode="json") for one in findings_of(home, system)],
+    }
     moment = now()
     name = run_id or f"{moment:%Y%m%d-%H%M%S}-{playbook.spec.id}-{secrets.token_hex(2)}"
-    run = Run(name, playbook.spec.id, playbook.text, mode, moment, inputs)
+    run = Run(name, playbook.spec.id, playbook.text, mode, moment, inputs, trigger)
     with home.coordinator.acquire(f"run-{run.id}") as lease:
         home.journal.begin(run, lease.token)
         return _go_on(home, playbook, run, lease.token, watchers)
@@ -75,6 +86,9 @@ def resume(home: Home, run_id: str, decisions: dict[str, str] | None = None, wat
     run = home.journal.run(run_id)
     with home.coordinator.acquire(f"run-{run.id}") as lease:
         run = home.journal.run(run.id)
+        if run.state.ended and not pack_path(home, run.id).exists():
+            seal(home, run, watchers.canary)
+            return Ended(run, tuple(step_records(home.journal.entries(run.id)).values()))
         if run.state.ended:
             raise BadInput(Text(f"运行 {run.id} 已结束({run.state})", f"run {run.id} has ended ({run.state})"))
         for path, decision in (decisions or {}).items():
@@ -127,7 +141,10 @@ def _go_on(home: Home, playbook: Playbook, run: Run, token: int, watchers: Watch
         on_progress=watchers.on_progress,
     )
     engine.run()
-    return Ended(home.journal.run(run.id), tuple(engine.records))
+    ended = home.journal.run(run.id)
+    if ended.state.ended:
+        seal(home, ended, watchers.canary)
+    return Ended(ended, tuple(engine.records))
 
 
 def _names(home: Home, run: Run, context: Context) -> dict[str, object]:
@@ -136,8 +153,7 @@ def _names(home: Home, run: Run, context: Context) -> dict[str, object]:
     names: dict[str, object] = {"inputs": values, "run": {"id": run.id, "started": to_text(run.started)}}
     if context.finding:
         names["finding"] = finding_names(context.finding)
-    system = context.finding.system if context.finding else values.get("system")
-    if system:
+    if system := run.inputs["system"]:
         names["system"] = system_names(home.inventory, system)
     return names
 
@@ -155,8 +171,3 @@ def _decide(home: Home, run: Run, token: int, path: str, decision: str) -> None:
             )
         )
     home.journal.append(run.id, token, Kind.DECISION, path, {"decision": decision})
-
-
-def waiting_state(state: RunState) -> bool:
-    """Whether people are needed before the run goes on."""
-    return state in (RunState.WAITING_APPROVAL, RunState.WAITING_DECISION)

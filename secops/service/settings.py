@@ -4,6 +4,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from ipaddress import ip_network
 
+from cronsim import CronSim, CronSimError
+
+from secops.support.clock import now
+
 _STRICT = {"extra": "forbid", "use_attribute_docstrings": True}
 
 
@@ -69,6 +73,24 @@ class LimitSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleEntry:
+    """A playbook that runs by the clock."""
+
+    __pydantic_config__ = _STRICT
+    id: str
+    playbook: str
+    cron: str
+    """Five fields in local time, e.g. `30 2 * * *`."""
+    inputs: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        try:
+            CronSim(self.cron, now())
+        except CronSimError:
+            raise ValueError(f"“{self.cron}” is not a cron expression, like `30 2 * * *` (不是 cron 表达式)") from None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that is about the service and not about the city."""
 
@@ -83,6 +105,8 @@ class Settings:
     limits: LimitSettings = field(default_factory=LimitSettings)
     playbooks: tuple[str, ...] = ()
     """Folders of playbooks beside the shipped library; one of theirs replaces a shipped one with the same id."""
+    schedule: tuple[ScheduleEntry, ...] = ()
+    """What `secops playbook run --due` runs when its time has come."""
 
 
 SCHEMA_KIND = Settings
