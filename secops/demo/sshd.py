@@ -27,6 +27,7 @@ AuthorizedKeysCommand {cat} {folder}/authorized_keys
 AuthorizedKeysCommandUser {user}
 SetEnv HOME={folder}/home
 MaxAuthTries {tries}
+MACs {macs}
 X11Forwarding {forwarding}
 AllowTcpForwarding {forwarding}
 AllowAgentForwarding {forwarding}
@@ -89,6 +90,7 @@ def _config(centre: LiveCentre) -> str:
         root="prohibit-password" if os.geteuid() == 0 else "no",
         pam="yes" if _password_locked(centre.user) else "no",
         cat=os.path.realpath(program("cat", "coreutils")),
+        macs="+hmac-sha1" if centre.production else "hmac-sha2-512-etm@openssh.com,hmac-sha2-256-etm@openssh.com",
         tries=10 if centre.production else 4,
         forwarding="yes" if centre.production else "no",
     )

@@ -1,24 +1,22 @@
 """A real sshd on a free loopback port, with its own keys, for the user who runs the tests (root or not)."""
 
-import fcntl
 import os
 import pwd
 import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from secops.demo.guardian import privilege_separation_folder
 from secops.model.city import Asset, AssetKind, SshAddress
 from secops.model.text import Text
 
 SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-_PRIVILEGE_SEPARATION = Path("/run/sshd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def running_sshd(
     client_key = client_key or make_key(folder / "client_key")
     authorized = folder / "authorized_keys"
     authorized.write_text(public(client_key))
-    with _privilege_separation_folder():
+    with privilege_separation_folder():
         (folder / "home").mkdir(exist_ok=True)
         process, port, log = _start(folder, host_key, authorized, options)
         try:
@@ -197,30 +195,3 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-@contextmanager
-def _privilege_separation_folder() -> Iterator[None]:
-    """As root sshd needs /run/sshd; whoever made it is gone last removes it, also with tests in several processes."""
-    if os.getuid() != 0:
-        yield
-        return
-    mark = Path(tempfile.gettempdir()) / "jindun-tests-run-sshd"
-    with mark.open("a+") as users:
-        fcntl.flock(users, fcntl.LOCK_SH)
-        with suppress(FileExistsError):
-            _PRIVILEGE_SEPARATION.mkdir(mode=0o755)
-            users.write("made")
-            users.flush()
-        try:
-            yield
-        finally:
-            _leave(users.fileno(), mark)
-
-
-def _leave(users: int, mark: Path) -> None:
-    with suppress(BlockingIOError):
-        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if mark.read_text():
-            _PRIVILEGE_SEPARATION.rmdir()
-        mark.unlink()
