@@ -1,7 +1,7 @@
 """`secops schema`: JSON Schemas of the files that people write, for editors.
 
 A module that reads such a file says so with `SCHEMA_KIND`, the type of the file, and is found by that; `SCHEMA_NAME` is
-the name here, by default the type's in lower case.
+the name here, by default the type's in lower case without `Spec`.
 """
 
 from typing import Annotated, Any
@@ -29,7 +29,7 @@ def kinds() -> dict[str, type[Any]]:
         for module in modules_in(package):
             kind = vars(module).get("SCHEMA_KIND")
             if kind is not None:
-                found[vars(module).get("SCHEMA_NAME", kind.__name__.lower())] = kind
+                found[vars(module).get("SCHEMA_NAME", kind.__name__.removesuffix("Spec").lower())] = kind
     return dict(sorted(found.items()))
 
 

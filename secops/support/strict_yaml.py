@@ -43,7 +43,7 @@ def read(path: Path) -> "Document":
 def parse(text: str, name: str) -> "Document":
     """The document in a text; `name` stands in the problems. Raises BadFile when it cannot be read to its end."""
     root, problems = compose(text, name)
-    return Document(name, lines_of(text), root, tuple(problems))
+    return Document(name, text, lines_of(text), root, tuple(problems))
 
 
 def json_schema(kind: type[Any]) -> dict[str, Any]:
@@ -54,9 +54,11 @@ def json_schema(kind: type[Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Document:
-    """What was read, with places. Nothing of it can be had but through `build`, which refuses a file with problems."""
+    """What was read, with places. Its values can be had through `build` alone, which refuses a file with problems."""
 
     name: str
+    text: str
+    """The file as it was written."""
     _lines: list[str]
     _root: Node
     _problems: tuple[Problem, ...]

@@ -302,7 +302,7 @@ FRAGMENTS = st.sampled_from(
 @example(b"a: .nan")
 @example(b"? ")
 @example(b"[[a]: b]")
-@settings(max_examples=600, deadline=2000)
+@settings(max_examples=300, deadline=2000)
 def test_any_bytes_are_a_document_or_a_bad_file(content: bytes) -> None:
     for kind in (Lamp, Street, City, dict):
         try:
