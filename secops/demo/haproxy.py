@@ -14,7 +14,7 @@ _CONFIG = """\
 global
     log stdout format raw local0
     stats socket {socket} mode 600 level admin
-    maxconn 200
+    maxconn 100
     nbthread 1
     hard-stop-after 1s
 defaults
