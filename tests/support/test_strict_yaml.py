@@ -320,7 +320,7 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS,
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
         lambda deeper: (
             st.lists(deeper, max_size=4) | st.dictionaries(st.sampled_from(["a", "no", "1", "键"]), deeper, max_size=4)
         ),
