@@ -20,22 +20,28 @@ def console() -> Console:
 
 def table(title: str, *columns: str) -> Table:
     """An empty table; fill it with `fill`."""
-    made = Table(title=Shown(title, style="bold"), title_justify="left", header_style="bold cyan", show_lines=False)
+    made = Table(title=plain(title, "bold"), title_justify="left", header_style="bold cyan", show_lines=False)
     for column in columns:
         made.add_column(column, overflow="fold")
     return made
 
 
 def fill(made: Table, rows: Iterable[Iterable[object]]) -> Table:
-    """The table with these rows, every cell as plain text."""
+    """The table with these rows, every cell as plain text; a `rich.text.Text` keeps its style."""
     for row in rows:
-        made.add_row(*(Shown(str(cell)) for cell in row))
+        made.add_row(*(cell if isinstance(cell, Shown) else plain(str(cell)) for cell in row))
     return made
+
+
+def plain(text: str, style: str = "") -> Shown:
+    """Text that cannot steer the terminal: what a target or a file holds may be written by an attacker."""
+    kept = (character if character.isprintable() or character == "\n" else "\ufffd" for character in text)
+    return Shown("".join(kept), style=style)
 
 
 def facts(title: str, pairs: Iterable[tuple[str, object]]) -> Table:
     """A table of two columns without a header: what, and how it is."""
-    made = Table(title=Shown(title, style="bold"), title_justify="left", show_header=False, box=None, padding=(0, 2))
+    made = Table(title=plain(title, "bold"), title_justify="left", show_header=False, box=None, padding=(0, 2))
     made.add_column(style="cyan", no_wrap=True)
     made.add_column(overflow="fold")
     return fill(made, pairs)

@@ -1,0 +1,97 @@
+"""Findings as a person reads them."""
+
+from collections.abc import Sequence
+
+from secops.cli.finding_words import OUTCOMES, STATES, change_words, severity_word, state_word
+from secops.cli.tables import console, facts, fill, table
+from secops.model.finding import Finding, State
+from secops.store.finding_store import CoverageRow, Event
+from secops.store.life_cycle import allowed
+from secops.support.clock import local
+from secops.support.language import say, tell
+
+_SHOWN_ID = 12
+"""Characters of an id in a table; any unambiguous beginning is accepted."""
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """A table of one page."""
+    made = table(
+        say(zh=f"{len(findings)} 个发现", en=f"{len(findings)} findings"),
+        "id",
+        say(zh="程度", en="severity"),
+        say(zh="状态", en="state"),
+        say(zh="系统", en="system"),
+        say(zh="资产", en="asset"),
+        say(zh="问题", en="what"),
+        say(zh="首见", en="first seen"),
+        say(zh="末见", en="last seen"),
+    )
+    rows = (
+        (
+            one.id[:_SHOWN_ID],
+            severity_word(one.weakness.severity),
+            state_word(one.state),
+            one.system,
+            one.asset,
+            tell(one.weakness.title),
+            local(one.first_seen),
+            local(one.last_seen),
+        )
+        for one in findings
+    )
+    console().print(fill(made, rows))
+
+
+def print_finding(found: Finding, covered: Sequence[CoverageRow]) -> None:
+    """Everything that is known of one finding."""
+    weakness = found.weakness
+    first, last = local(found.first_seen), local(found.last_seen)
+    seen = say(
+        zh=f"{first} 至 {last},共 {found.times_seen} 次,复发 {found.regressions} 次",
+        en=f"{first} to {last}, {found.times_seen} times, came back {found.regressions} times",
+    )
+    pairs: list[tuple[str, object]] = [
+        (say(zh="编号", en="id"), found.id),
+        (say(zh="程度", en="severity"), severity_word(weakness.severity)),
+        (say(zh="状态", en="state"), f"{tell(STATES[found.state])} ({found.state.value}), {local(found.state_since)}"),
+        (say(zh="版本", en="revision"), found.revision),
+        (say(zh="可转到", en="may go to"), ", ".join(state.value for state in State if allowed(found.state, state))),
+        (say(zh="系统", en="system"), found.system),
+        (say(zh="资产", en="asset"), found.asset),
+        (say(zh="规则", en="rule"), weakness.rule),
+        (say(zh="位置", en="where"), " ".join(weakness.locator)),
+        (say(zh="理由", en="reason"), tell(weakness.reason)),
+        (say(zh="整改", en="mend"), tell(weakness.mend)),
+        (say(zh="条款", en="clauses"), ", ".join(f"GB/T 22239 {clause}" for clause in weakness.clauses) or "-"),
+        (say(zh="见到", en="seen"), seen),
+        *((say(zh=f"证据 {name}", en=f"evidence {name}"), text) for name, text in weakness.evidence.items()),
+        *((say(zh="检查", en="check"), _last_went(row)) for row in covered),
+    ]
+    console().print(facts(tell(weakness.title), pairs))
+
+
+def _last_went(row: CoverageRow) -> str:
+    when = local(row.last_successful) if row.last_successful else "-"
+    outcome = tell(OUTCOMES[row.outcome][0])
+    return say(
+        zh=f"{row.check}:{local(row.at)} {outcome},{tell(row.reason)};最近一次测成:{when}",
+        en=f"{row.check}: {local(row.at)} {outcome}, {tell(row.reason)}; last carried out: {when}",
+    )
+
+
+def print_history(events: Sequence[Event]) -> None:
+    """What happened to it, oldest first."""
+    made = table(
+        say(zh="历史", en="history"),
+        say(zh="版本", en="revision"),
+        say(zh="时间", en="when"),
+        say(zh="谁", en="who"),
+        say(zh="变化", en="change"),
+        say(zh="理由", en="reason"),
+    )
+    rows = (
+        (event.revision, local(event.at), event.actor, change_words(event.change), tell(event.reason))
+        for event in events
+    )
+    console().print(fill(made, rows))

@@ -1,0 +1,271 @@
+"""`secops findings`: list what is wrong, explain it, move it through its life, and show what was tested."""
+
+import getpass
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from secops.cli.finding_tables import print_finding, print_findings, print_history
+from secops.cli.finding_words import OUTCOMES, STATES, outcome_word
+from secops.cli.tables import console, fill, plain, print_json, table
+from secops.model.finding import Severity, State
+from secops.model.outcome import Outcome
+from secops.model.text import Text
+from secops.service.home import Home, open_home
+from secops.store.finding_store import LARGEST_PAGE, CoverageRow, Filter
+from secops.support.clock import local
+from secops.support.language import say, tell
+
+verb = typer.Typer(
+    name="findings",
+    help=say(
+        zh="发现:列出、解释、流转,并说明测了什么、没测什么。",
+        en="What is wrong: list, explain and move findings; what was and was not tested.",
+    ),
+    no_args_is_help=True,
+)
+
+Id = Annotated[
+    str, typer.Argument(metavar="ID", help=say(zh="发现的编号,前几位即可。", en="Id of the finding, or how it begins."))
+]
+AsJson = Annotated[bool, typer.Option("--json", help=say(zh="输出 JSON。", en="Print JSON."))]
+Severities = Annotated[
+    list[Severity] | None, typer.Option("--severity", help=say(zh="严重程度,可重复。", en="Severity; may be repeated."))
+]
+States = Annotated[
+    list[State] | None,
+    typer.Option(
+        "--state",
+        help=say(zh="状态,可重复;缺省为未关闭的。", en="State; may be repeated. Default: those that are open."),
+    ),
+]
+Everything = Annotated[bool, typer.Option("--all", help=say(zh="包括已关闭的。", en="Those that are closed, too."))]
+Systems = Annotated[
+    list[str] | None, typer.Option("--system", help=say(zh="系统 id,可重复。", en="System id; may be repeated."))
+]
+Assets = Annotated[
+    list[str] | None, typer.Option("--asset", help=say(zh="资产 id,可重复。", en="Asset id; may be repeated."))
+]
+Checks = Annotated[
+    list[str] | None, typer.Option("--check", help=say(zh="检查项,可重复。", en="Check; may be repeated."))
+]
+Limit = Annotated[int, typer.Option(min=1, max=LARGEST_PAGE, help=say(zh="每页条数。", en="How many on one page."))]
+Cursor = Annotated[
+    str | None,
+    typer.Option(help=say(zh="上一页给出的游标。", en="Where to go on, as the page before printed it.")),
+]
+
+
+@verb.command(name="list", help=say(zh="列出发现:最严重、最新的在前。", en="List findings, worst and newest first."))
+def list_findings(
+    severity: Severities = None,
+    state: States = None,
+    everything: Everything = False,
+    system: Systems = None,
+    asset: Assets = None,
+    check: Checks = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    as_json: AsJson = False,
+) -> None:
+    open_states = () if everything else [one for one in State if one.open]
+    which = Filter(
+        states=frozenset(state or open_states),
+        severities=frozenset(severity or ()),
+        systems=frozenset(system or ()),
+        assets=frozenset(asset or ()),
+        checks=frozenset(check or ()),
+    )
+    with open_home() as home:
+        page = home.store.list(which, limit, cursor)
+    if as_json:
+        print_json({"findings": page.findings, "next_cursor": page.next_cursor})
+        return
+    print_findings(page.findings)
+    if page.next_cursor:
+        more = say(zh="还有更多,下一页加上:", en="there are more; for the next page add:")
+        console().print(plain(f"{more} --cursor {page.next_cursor}"), soft_wrap=True)
+
+
+@verb.command(
+    help=say(
+        zh="显示一个发现:理由、整改办法、条款、证据、历史,以及其检查最近的执行情况。",
+        en="Show one finding: reason, mend, clauses, evidence, history, and how its check last went.",
+    )
+)
+def show(finding: Id, as_json: AsJson = False) -> None:
+    with open_home() as home:
+        found = home.store.get(finding)
+        events = home.store.history(found.id)
+        covered = [row for row in home.store.coverage() if (row.asset, row.check) == (found.asset, found.check)]
+    if as_json:
+        print_json({"finding": found, "history": events, "coverage": covered})
+        return
+    print_finding(found, covered)
+    print_history(events)
+
+
+@verb.command(
+    help=say(
+        zh="人工改变一个发现的状态。姓名由操作者自报,并未认证。",
+        en="Move a finding by hand. The name is claimed by whoever types it, not authenticated.",
+    )
+)
+def transition(
+    finding: Id,
+    to: Annotated[
+        State, typer.Argument(metavar="STATE", help=say(zh="新状态:", en="The new state: ") + ", ".join(State))
+    ],
+    reason: Annotated[str, typer.Option(help=say(zh="理由,记入历史。", en="Why; it goes into the history."))],
+    revision: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help=say(
+                zh="您看到的版本;此后状态或严重程度变了就拒绝。缺省为现在的版本。",
+                en="The revision that you saw: refused when state or severity changed since. Default: the present one.",
+            ),
+            show_default=False,
+        ),
+    ] = None,
+    actor: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="NAME",
+            help=say(
+                zh="以谁的名义(自报,未认证);缺省为操作系统用户。",
+                en="In whose name (claimed, not authenticated); default: the user of the operating system.",
+            ),
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    with open_home() as home:
+        seen = home.store.get(finding)
+        moved = home.store.transition(
+            seen.id,
+            to,
+            revision=seen.revision if revision is None else revision,
+            actor=_user() if actor is None else actor,
+            reason=reason,
+        )
+    if as_json:
+        print_json(moved)
+        return
+    change = f"{tell(STATES[seen.state])} → {tell(STATES[moved.state])}"
+    console().print(
+        plain(
+            say(
+                zh=f"{moved.id}:{change}(第 {moved.revision} 版)",
+                en=f"{moved.id}: {change} (revision {moved.revision})",
+            )
+        ),
+        soft_wrap=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Tested:
+    """One (asset, check): how its newest evaluation ended, or that there was none."""
+
+    system: str
+    asset: str
+    check: str
+    outcome: Outcome | None
+    reason: Text
+    scan: str | None = None
+    at: datetime | None = None
+    last_successful: datetime | None = None
+
+
+@verb.command(
+    help=say(
+        zh="测了什么、没测什么及原因;从未测过的也列出。",
+        en="What was and was not tested, and why; what was never tested is listed too.",
+    )
+)
+def coverage(
+    scan: Annotated[
+        str | None,
+        typer.Option(
+            help=say(zh="只看这一次扫描;缺省为各项最近一次。", en="One scan alone; default: the newest of each."),
+            show_default=False,
+        ),
+    ] = None,
+    system: Systems = None,
+    asset: Assets = None,
+    check: Checks = None,
+    missing: Annotated[
+        bool, typer.Option("--missing", help=say(zh="只列没测成的。", en="Only what was not tested."))
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    with open_home() as home:
+        rows = [_tested(row) for row in home.store.coverage(scan)]
+        if scan is None:
+            rows += _never_tested(home, rows)
+    chosen = [
+        row
+        for row in rows
+        if (not system or row.system in system)
+        and (not asset or row.asset in asset)
+        and (not check or row.check in check)
+        and not (missing and row.outcome and row.outcome.successful)
+    ]
+    if as_json:
+        print_json(chosen)
+    else:
+        _print_coverage(chosen)
+
+
+def _tested(row: CoverageRow) -> _Tested:
+    return _Tested(row.system, row.asset, row.check, row.outcome, row.reason, row.scan, row.at, row.last_successful)
+
+
+def _never_tested(home: Home, tested: Sequence[_Tested]) -> list[_Tested]:
+    known = {(row.asset, row.check) for row in tested}
+    reason = Text("还没有扫描过", "no scan has looked at it yet")
+    return [
+        _Tested(pair.system, pair.asset.id, pair.check.name, None, reason)
+        for pair in home.eyes.pairs(home.inventory.assets())
+        if (pair.asset.id, pair.check.name) not in known
+    ]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid:{os.getuid()}"
+
+
+def _print_coverage(rows: Sequence[_Tested]) -> None:
+    made = table(
+        say(zh="检测覆盖", en="coverage"),
+        say(zh="系统", en="system"),
+        say(zh="资产", en="asset"),
+        say(zh="检查", en="check"),
+        say(zh="结果", en="outcome"),
+        say(zh="说明", en="reason"),
+        say(zh="时间", en="when"),
+        say(zh="最近测成", en="last carried out"),
+    )
+    cells = (
+        (
+            *(row.system, row.asset, row.check, outcome_word(row.outcome), tell(row.reason)),
+            *(local(moment) if moment else "-" for moment in (row.at, row.last_successful)),
+        )
+        for row in rows
+    )
+    printer = console()
+    printer.print(fill(made, cells))
+    counted = Counter(row.outcome for row in rows)
+    total = ", ".join(f"{tell(word)} {counted[outcome]}" for outcome, (word, _) in OUTCOMES.items() if counted[outcome])
+    printer.print(plain(say(zh=f"共 {len(rows)} 项:{total}", en=f"{len(rows)} in all: {total}")), soft_wrap=True)
