@@ -1,16 +1,19 @@
 """`secops inventory`: list, filter and explain what exists."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from secops.cli.tables import console, facts, fill, print_json, table
+from secops.inventory.grading import Grading
 from secops.inventory.inventory import Inventory
 from secops.inventory.load import load_inventory, sample_inventory
-from secops.inventory.tiers import Ruling, TierRuling, tier_weakness
+from secops.inventory.tiers import TierRuling, tier_weakness
 from secops.inventory.words import DEGREES, IMPORTANCES, KINDS, LEVELS, OBJECTS, TIERS
 from secops.model.city import Asset, AssetKind, Impact, Importance, Level, System, Tier
 from secops.service.home import FILE, open_home
@@ -159,28 +162,14 @@ def explain(system: SystemId, file: InventoryFile = None, as_json: AsJson = Fals
         )
         return
     printer = console()
-    levels = table(f"{tell(found.name)}: {grading.text}", "", say(zh="级别", en="level"), say(zh="依据", en="because"))
-    decisions = (("S", grading.information), ("A", grading.service), ("G", grading.system))
-    printer.print(fill(levels, ((letter, each.action, tell(each.because)) for letter, each in decisions)))
-    tiers = table(
-        say(zh="灾备等级:", en="DR tier: ") + tell(TIERS[ruling.effective.action]),
-        say(zh="规则", en="rule"),
-        say(zh="出处", en="source"),
-        say(zh="要求", en="asks for"),
-        say(zh="依据", en="because"),
-    )
-    printer.print(fill(tiers, (_ruling_row(each) for each in ruling.rulings)))
+    printer.print(_level_table(found, grading))
+    printer.print(_tier_table(ruling))
     for sentence in _conclusions(ruling):
         printer.print(sentence, markup=False)
     if weakness:
         printer.print(tell(weakness.title), style="bold red", markup=False)
         printer.print(f"  {tell(weakness.mend)}", markup=False)
-    demands = table(
-        say(zh="该级别对备份恢复的要求", en="What the level asks of backup and recovery"),
-        say(zh="条款 (GB/T 22239-2019)", en="clause (GB/T 22239-2019)"),
-        say(zh="要求", en="demand"),
-    )
-    printer.print(fill(demands, ((demand.clause, tell(demand.text)) for demand in ruling.demands)))
+    printer.print(_demand_table(ruling))
 
 
 @verb.command(help=say(zh="列出资产,可筛选。", en="List assets, all or filtered."))
@@ -272,7 +261,7 @@ def _fields(asset: Asset) -> dict[str, Any]:
     return {name: getattr(asset, name) for name in Asset.__dataclass_fields__}
 
 
-def _asset_table(inventory: Inventory, listed: tuple[Asset, ...] | list[Asset]) -> Any:
+def _asset_table(inventory: Inventory, listed: Sequence[Asset]) -> Table:
     made = table(
         say(zh=f"{len(listed)} 项资产", en=f"{len(listed)} assets"),
         "id",
@@ -296,9 +285,34 @@ def _asset_table(inventory: Inventory, listed: tuple[Asset, ...] | list[Asset]) 
     return fill(made, rows)
 
 
-def _ruling_row(ruling: Ruling) -> tuple[str, str, str, str]:
-    asked = tell(TIERS[ruling.decision.action])
-    return ruling.rule, tell(ruling.source), asked, tell(ruling.decision.because)
+def _level_table(system: System, grading: Grading) -> Table:
+    made = table(f"{tell(system.name)}: {grading.text}", "", say(zh="级别", en="level"), say(zh="依据", en="because"))
+    decisions = (("S", grading.information), ("A", grading.service), ("G", grading.system))
+    return fill(made, ((letter, each.action, tell(each.because)) for letter, each in decisions))
+
+
+def _tier_table(ruling: TierRuling) -> Table:
+    made = table(
+        say(zh="灾备等级:", en="DR tier: ") + tell(TIERS[ruling.effective.action]),
+        say(zh="规则", en="rule"),
+        say(zh="出处", en="source"),
+        say(zh="要求", en="asks for"),
+        say(zh="依据", en="because"),
+    )
+    rows = (
+        (each.rule, tell(each.source), tell(TIERS[each.decision.action]), tell(each.decision.because))
+        for each in ruling.rulings
+    )
+    return fill(made, rows)
+
+
+def _demand_table(ruling: TierRuling) -> Table:
+    made = table(
+        say(zh="该级别对备份恢复的要求", en="What the level asks of backup and recovery"),
+        say(zh="条款 (GB/T 22239-2019)", en="clause (GB/T 22239-2019)"),
+        say(zh="要求", en="demand"),
+    )
+    return fill(made, ((demand.clause, tell(demand.text)) for demand in ruling.demands))
 
 
 def _conclusions(ruling: TierRuling) -> list[str]:
