@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from secops.support.language import say
+
 Guard = Callable[[str, int], bool]
 """Whether a connection to this IP address and port may be opened."""
 
@@ -18,8 +20,16 @@ class NotAllowed(Exception):
 def dial(host: str, port: int, deadline: float, allowed: Guard | None = None) -> socket.socket:
     """A connection to the first address of `host` that is allowed and answers before `deadline` (monotonic clock).
 
-    Raises NotAllowed when the guard refused all addresses, else OSError.
+    Raises NotAllowed when the guard refused all addresses, else OSError; ConnectionError when there was no answer in
+    time, so that TimeoutError is left for those who were connected.
     """
+    try:
+        return _dial(host, port, deadline, allowed)
+    except TimeoutError:
+        raise ConnectionError(say(zh="限时内没有应答", en="no answer in time")) from None
+
+
+def _dial(host: str, port: int, deadline: float, allowed: Guard | None) -> socket.socket:
     refused = ""
     problem: OSError | None = None
     for address in _addresses(host, port, deadline):
@@ -62,13 +72,15 @@ def _resolve(host: str, port: int, deadline: float) -> list[str]:
         except OSError as error:
             answers.put(error)
         except UnicodeError:
-            answers.put(OSError(f"not a host name: {host}"))
+            answers.put(OSError(say(zh=f"不是合法的主机名:{host}", en=f"not a host name: {host}")))
 
     threading.Thread(target=ask, name="resolve", daemon=True).start()
     try:
         answer = answers.get(timeout=left(deadline))
     except queue.Empty:
-        raise TimeoutError(f"the name {host} was not resolved in time") from None
+        raise ConnectionError(
+            say(zh=f"未能及时解析名称 {host}", en=f"the name {host} was not resolved in time")
+        ) from None
     if isinstance(answer, OSError):
         raise answer
     return answer

@@ -133,7 +133,7 @@ def test_what_is_no_plain_web_address_is_refused(url: str) -> None:
 
 def test_a_name_that_cannot_be_is_unreachable() -> None:
     for host in ("no-such-host.invalid", "x" * 70 + ".invalid", "a..b"):
-        assert fetch(f"http://{host}/").trouble is Trouble.UNREACHABLE
+        assert fetch(f"http://{host}/", timeout_seconds=1).trouble is Trouble.UNREACHABLE
 
 
 def _drip_headers(send: Send) -> None:

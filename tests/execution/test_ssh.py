@@ -146,8 +146,7 @@ def test_a_command_whose_connection_is_lost_is_not_repeated(runner: SshRunner, s
 def test_a_lost_command_is_ended_on_the_host_when_its_time_is_up(runner: SshRunner, sshd: Sshd) -> None:
     def cut() -> None:
         assert wait_until_runs("sleep 8.0929")
-        for pid in sshd.sessions()[:1]:
-            os.kill(pid, signal.SIGKILL)
+        sshd.kill_sessions(commands=False)
 
     thread = threading.Thread(target=cut)
     thread.start()

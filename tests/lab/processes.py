@@ -29,10 +29,10 @@ def wait_until_gone(mark: str, seconds: float = 5.0) -> bool:
     return True
 
 
-def wait_until_runs(mark: str, seconds: float = 5.0) -> bool:
-    """Whether some process has `mark` in its command line, at the latest after `seconds`."""
+def wait_until_runs(command: str, seconds: float = 5.0) -> bool:
+    """Whether some process has a command line that starts with `command`, at the latest after `seconds`."""
     deadline = time.monotonic() + seconds
-    while not runs(mark):
+    while not any(line.startswith(command) for line in command_lines()):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.01)

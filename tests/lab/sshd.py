@@ -54,11 +54,12 @@ class Sshd:
         """The processes below the server: one or two per connection, and what they run."""
         return descendants(self.pid)
 
-    def kill_sessions(self) -> None:
-        """Cut every connection at once; the server itself goes on listening."""
+    def kill_sessions(self, *, commands: bool = True) -> None:
+        """Cut every connection at once, and end what runs on them if wanted; the server itself goes on listening."""
         for pid in self.sessions():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError, FileNotFoundError):
+                if commands or Path(f"/proc/{pid}/comm").read_text().startswith("sshd"):
+                    os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager
