@@ -124,8 +124,8 @@ class _Reading:
             self._header_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self.complete = True
+        except httptools.HttpParserUpgrade as error:
+            raise _not_http("changes the protocol unasked") from error
         except httptools.HttpParserError as error:
             raise _unwrapped(error) from error
         if not self._headers_done and self._header_bytes > MAX_HEADER_BYTES:

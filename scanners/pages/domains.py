@@ -5,8 +5,8 @@ from ipaddress import ip_address
 # Second-level labels below which names are sold in country domains; China adds its provinces.
 _SHARED = frozenset({"com", "net", "org", "gov", "edu", "ac", "co", "mil", "gob", "or", "ne", "go", "nom", "idv"})
 _PROVINCES = frozenset(
-    ["ah", "bj", "cq", "fj", "gd", "gs", "gx", "gz", "ha", "hb", "he", "hi", "hk", "hl", "hn", "jl", "js"]
-    + ["jx", "ln", "mo", "nm", "nx", "qh", "sc", "sd", "sh", "sn", "sx", "tj", "tw", "xj", "xz", "yn", "zj"]
+    {"ah", "bj", "cq", "fj", "gd", "gs", "gx", "gz", "ha", "hb", "he", "hi", "hk", "hl", "hn", "jl", "js"}
+    | {"jx", "ln", "mo", "nm", "nx", "qh", "sc", "sd", "sh", "sn", "sx", "tj", "tw", "xj", "xz", "yn", "zj"}
 )
 
 

@@ -71,10 +71,8 @@ class PageTamper(Check[Page]):
         """Without a baseline hidden links only; with one, everything that was not approved."""
         before = baseline.observed if baseline else None
         yield from _hidden_links(observed, before)
-        if before is None or baseline is None:
-            return
         yield from _redirected(observed, before)
-        if observed.redirected_to:
+        if before is None or baseline is None or observed.redirected_to:
             return
         yield from _new_external(observed, before)
         yield from _new_scripts(observed, before)
@@ -85,9 +83,11 @@ class PageTamper(Check[Page]):
 def _next(url: str, location: str) -> str:
     try:
         following = urljoin(url, location)
-        urlsplit(following)
-    except ValueError as error:
-        raise Unreachable(Text("重定向的地址无效", "the redirect leads to no valid address")) from error
+        valid = urlsplit(following).scheme in ("http", "https") and urlsplit(following).hostname
+    except ValueError:
+        valid = None
+    if not valid:
+        raise Unreachable(Text("重定向的地址无效", "the redirect leads to no valid address"))
     return following
 
 
@@ -152,18 +152,19 @@ def _severity_of_hidden(found: list[External], words: str, compared: bool, domai
     return Severity.MEDIUM
 
 
-def _redirected(observed: Page, before: Page) -> Iterable[Weakness]:
+def _redirected(observed: Page, before: Page | None) -> Iterable[Weakness]:
+    """Also without a baseline: nothing of the page itself was seen, so it cannot pass for clean."""
     domain = observed.redirected_to
-    if not domain or domain == before.redirected_to:
+    if not domain or (before and domain == before.redirected_to):
         return
     yield _weakness(
         "redirected",
         domain,
-        Severity.CRITICAL,
+        Severity.CRITICAL if before else Severity.HIGH,
         Text(f"页面被重定向到 {domain}", f"the page is redirected to {domain}"),
         Text(
-            f"服务器不再返回页面,而是重定向到 {domain};基线中没有此重定向。",
-            f"The server sends readers to {domain} instead of answering; the baseline has no such redirect.",
+            f"服务器不返回页面,而是重定向到 {domain},且未经基线批准。",
+            f"The server sends readers to {domain} instead of answering, and no baseline approves of it.",
         ),
     )
 

@@ -197,7 +197,8 @@ class ExposedFiles(Check[Files]):
                 return await reach.get(urljoin(asset.url, path), max_body_bytes=_START_BYTES, truncate=True)
 
         control_paths = _control_paths(asset)
-        controls = [require_own_answer(await ask(path)) for path in control_paths]
+        # These are read whole, so that a server without an end to its answers is not taken for a site.
+        controls = [require_own_answer(await reach.get(urljoin(asset.url, path))) for path in control_paths]
         wanted = [(path, exposure) for exposure in EXPOSURES for path in _paths(exposure, asset.url)]
         answers = await asyncio.gather(*(ask(path) for path, _ in wanted))
         if any(answer.status == 429 for answer in answers):
@@ -245,8 +246,9 @@ def _control_paths(asset: Asset) -> tuple[str, ...]:
 
 def _handed(path: str, rule: str, answer: HttpAnswer, secret: bool) -> Handed:
     start = answer.body[:_SHOWN_CHARACTERS].decode("latin-1")
+    digest = hashlib.sha256(answer.body[:_START_BYTES]).hexdigest()
     shown = _ASSIGNED.sub(r"\1***", start) if secret else start
-    return Handed(path, rule, answer.content_type, shown, hashlib.sha256(answer.body).hexdigest())
+    return Handed(path, rule, answer.content_type, shown, digest)
 
 
 def _weakness(asset: Asset, exposure: Exposure, handed: Handed) -> Weakness:
