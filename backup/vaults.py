@@ -25,6 +25,6 @@ def append_only_line(public_key: str, directory: str, quota: str = "") -> str:
         raise BadInput(Text(f"配额须形如 500G:{quota!r}", f"a quota looks like 500G: {quota!r}"))
     command = ["borg", "serve", "--append-only", "--restrict-to-path", directory]
     command += ["--storage-quota", quota] if quota else []
-    # sshd hands the command to the user's shell, and reads `\"` within the quotes of its own file as a quote.
-    quoted = shlex.join(command).replace("\\", "\\\\").replace('"', '\\"')
+    # sshd hands the command to the user's shell, and knows one escape in its own file: `\"`.
+    quoted = shlex.join(command).replace('"', '\\"')
     return f'command="{quoted}",restrict {key}'

@@ -10,11 +10,12 @@ import re
 import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from backup.engine import Copied, CopyBroken, Engine, Keys
 from secops.model.city import Asset, AssetKind, Vault
 from secops.model.restore_point import RestorePoint
-from secops.model.step import Command, Procedure, ProcedureFailed, Result, Step
+from secops.model.step import Command, Procedure, ProcedureFailed, Result, Step, require
 from secops.model.text import Text
 
 INCOMPLETE = ".incomplete"
@@ -23,6 +24,8 @@ _SHORT_SECONDS = 180.0
 _LONG_SECONDS = 24 * 3600.0
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LEFT_ALONE = re.compile(r": file changed while we backed it up$")
+_VAGUE = "Connection closed by remote host"
+"""All that borg says when it reads the end of the connection before it reads ssh's last words."""
 _NO_ARCHIVES = '{"archives": []}'
 _SAMPLE_INFO = json.dumps(
     {"archives": [{"duration": 0, "stats": {"original_size": 0, "deduplicated_size": 0}}]},
@@ -47,7 +50,7 @@ class Borg(Engine):
             check=repository.borg("list", "--json", "--last", "1", repository.address),
             timeout_seconds=_SHORT_SECONDS,
         )
-        _explain(made, vault, f"无法在备份库 {vault.id} 建立存储", f"cannot make the repository in vault {vault.id}")
+        yield from _must(repository, made, f"无法在备份库 {vault.id} 建立存储", f"cannot prepare vault {vault.id}")
 
     def backup(self, source: Asset, vault: Vault, keys: Keys, archive: str, taken: datetime) -> Procedure[Copied]:
         repository = _repository(source.host, source, vault, keys)
@@ -61,8 +64,10 @@ class Borg(Engine):
             check=repository.borg("info", "--json", repository.archive(archive)),
             timeout_seconds=_LONG_SECONDS,
         )
+        if _FULL.search(made.error_output):
+            yield from _give_back_room(repository, made, vault)
         if "already exists" not in made.error_output:
-            _explain(made, vault, f"备份 {source.id} 失败", f"copying {source.id} failed")
+            yield from _must(repository, made, f"备份 {source.id} 失败", f"copying {source.id} failed")
         warnings = tuple(line for line in made.error_output.splitlines() if line) if made.exit_code == 1 else ()
         if unread := [warning for warning in warnings if not _LEFT_ALONE.search(warning)]:
             yield from _set_aside(repository, archive, vault, unread)
@@ -72,7 +77,7 @@ class Borg(Engine):
             assume=_SAMPLE_INFO,
             timeout_seconds=_SHORT_SECONDS,
         )
-        _explain(info, vault, f"备份 {archive} 未在备份库中", f"the copy {archive} is not in the vault")
+        yield from _must(repository, info, f"备份 {archive} 未在备份库中", f"the copy {archive} is not in the vault")
         return _copied(info.output, archive, taken, warnings)
 
     def points(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[tuple[str, ...]]:
@@ -83,7 +88,7 @@ class Borg(Engine):
             assume=_NO_ARCHIVES,
             timeout_seconds=_SHORT_SECONDS,
         )
-        _explain(listed, vault, f"无法列出备份库 {vault.id}", f"cannot list vault {vault.id}")
+        yield from _must(repository, listed, f"无法列出备份库 {vault.id}", f"cannot list vault {vault.id}")
         names = [str(archive["name"]) for archive in json.loads(listed.output)["archives"]]
         return tuple(name for name in names if not name.endswith(INCOMPLETE))
 
@@ -96,7 +101,7 @@ class Borg(Engine):
             assume="-",
             timeout_seconds=_LONG_SECONDS,
         )
-        _explain(read, vault, f"备份 {archive} 读不回来", f"the copy {archive} cannot be read back")
+        yield from _must(repository, read, f"备份 {archive} 读不回来", f"the copy {archive} cannot be read back")
 
     def restore(
         self, source: Asset, point: RestorePoint, vault: Vault, keys: Keys, host: str, into: str
@@ -107,18 +112,18 @@ class Borg(Engine):
             "look that the directory is empty",
             Command(host, ("find", into, "-mindepth", "1", "-print", "-quit"), good_exit_codes=(0, 1)),
         )
-        if held.output.strip() or not (held.ok or "No such file" in held.error_output):
-            reason = (held.reason or held.output).strip()
-            raise ProcedureFailed(f"恢复目录 {into} 不为空:{reason}", f"the directory {into} is not empty: {reason}")
+        require(held, f"无法查看 {into}", f"cannot look into {into}")
+        if found := held.output.strip():
+            raise ProcedureFailed(f"恢复目录 {into} 不为空,有 {found}", f"the directory {into} is not empty: {found}")
         made = yield Step("make the directory", Command(host, ("mkdir", "-p", "--", into)), changes=True)
-        _explain(made, vault, f"无法建立目录 {into}", f"cannot make the directory {into}")
+        require(made, f"无法建立目录 {into}", f"cannot make the directory {into}")
         restored = yield Step(
             "restore the copy",
             repository.borg("extract", repository.archive(point.archive), within=into),
             changes=True,
             timeout_seconds=_LONG_SECONDS,
         )
-        _explain(restored, vault, f"恢复 {point.archive} 失败", f"restoring {point.archive} failed")
+        yield from _must(repository, restored, f"恢复 {point.archive} 失败", f"restoring {point.archive} failed")
 
 
 borg = Borg()
@@ -148,6 +153,17 @@ class _Repository:
             good_exit_codes=good,
         )
 
+    @property
+    def over_ssh(self) -> bool:
+        return self.address.startswith("ssh://")
+
+    def log_in(self) -> Command:
+        """Log in to the vault's host as borg does. A forced command ends at once, having nothing to read."""
+        where = urlsplit(self.address)
+        port = ("-p", str(where.port)) if where.port else ()
+        user = f"{where.username}@" if where.username else ""
+        return Command(self.host, (*_ssh(self.keys), *port, f"{user}{where.hostname}", "borg", "--version"))
+
     def _environment(self) -> dict[str, str]:
         environment = {
             "BORG_PASSPHRASE_FD": "0",
@@ -156,7 +172,7 @@ class _Repository:
             "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes",
             "LC_ALL": "C.UTF-8",
         }
-        return environment | ({"BORG_RSH": _ssh(self.keys)} if self.address.startswith("ssh://") else {})
+        return environment | ({"BORG_RSH": shlex.join(_ssh(self.keys))} if self.over_ssh else {})
 
 
 def _repository(host: str, source: Asset, vault: Vault, keys: Keys) -> _Repository:
@@ -176,7 +192,7 @@ def _repository(host: str, source: Asset, vault: Vault, keys: Keys) -> _Reposito
     return _Repository(host, f"{vault.location.rstrip('/')}/{source.id}", keys)
 
 
-def _ssh(keys: Keys) -> str:
+def _ssh(keys: Keys) -> tuple[str, ...]:
     """The ssh that borg runs: pinned host keys, our identity alone, never a question, and an end to silence."""
     options = {
         "UserKnownHostsFile": f'"{keys.ssh_known_hosts}"',
@@ -189,7 +205,7 @@ def _ssh(keys: Keys) -> str:
     }
     identity = ("-i", keys.ssh_identity, "-o", "IdentitiesOnly=yes") if keys.ssh_identity else ()
     chosen = (part for name, value in options.items() for part in ("-o", f"{name}={value}"))
-    return shlex.join(("ssh", "-F", "/dev/null", *identity, *chosen))
+    return ("ssh", "-F", "/dev/null", *identity, *chosen)
 
 
 def _find_borg(host: str) -> Procedure[None]:
@@ -202,6 +218,24 @@ def _find_borg(host: str) -> Procedure[None]:
         )
 
 
+def _give_back_room(repository: _Repository, made: Result, vault: Vault) -> Procedure[None]:
+    """Drop what the copy that did not fit has left.
+
+    A vault over ssh keeps it until the next transaction begins, which a full disk keeps from beginning; `compact`
+    begins one that needs no room. It takes nothing else: we delete nothing, and an append-only vault would not.
+    """
+    compacted = yield Step(
+        "give back the room of the unfinished copy",
+        repository.borg("compact", repository.address),
+        changes=True,
+        timeout_seconds=_LONG_SECONDS,
+    )
+    if not made.ok:
+        found = _FULL.search(made.error_output)
+        left = "" if compacted.ok else f"; {compacted.reason}"
+        raise _full(vault, (found[0].strip() if found else made.reason) + left)
+
+
 def _set_aside(repository: _Repository, archive: str, vault: Vault, unread: list[str]) -> Procedure[None]:
     """Rename a copy that lacks files, so that nobody takes it for whole, and fail."""
     renamed = yield Step(
@@ -210,7 +244,7 @@ def _set_aside(repository: _Repository, archive: str, vault: Vault, unread: list
         changes=True,
         timeout_seconds=_SHORT_SECONDS,
     )
-    _explain(renamed, vault, f"无法把不完整的备份 {archive} 移开", f"cannot set the incomplete copy {archive} aside")
+    yield from _must(repository, renamed, f"无法移开不完整的 {archive}", f"cannot set {archive} aside")
     listed = "; ".join(unread[:3])
     if "No space left" in listed:
         raise _full(vault, listed)
@@ -245,27 +279,35 @@ _BROKEN = re.compile(
 )
 _FULL = re.compile(r"[^\n]*No space left on device[^\n]*|[^\n]*storage quota[^\n]*|[^\n]*Insufficient free space[^\n]*")
 _CAUSES = (
+    (_FULL.pattern, "空间不足", "no room is left"),
     (r"passphrase supplied .* is incorrect", "口令不对", "the passphrase is wrong"),
     (r"Failed to create/acquire the lock[^\n]*", "另一项操作正在使用备份库", "another operation holds the vault"),
     (r"Host key verification failed", "备份库主机密钥与固定的不符", "the vault's host key is not the pinned one"),
     (r"Permission denied \([^\n]*", "备份库不接受登录密钥", "the vault does not accept the login key"),
+    (r"[^\n]*borg: (?:command )?not found", "备份库主机上没有 borg", "there is no borg on the vault's host"),
     (r"Repository path not allowed[^\n]*", "备份库不允许此路径", "the vault does not allow this path"),
+    (
+        r"information obtained from the security directory is newer",
+        "备份库比上次所见更旧:被回退或替换",
+        "the vault is older than when last seen: rolled back or replaced",
+    ),
     (r"Repository \S+ does not exist", "备份库中没有此资产的存储", "the vault has no repository of this asset"),
     (r"Connection (?:refused|timed out|reset|closed)[^\n]*", "无法连接备份库", "the vault cannot be reached"),
 )
 
 
-def _explain(result: Result, vault: Vault, zh: str, en: str) -> None:
+def _must(repository: _Repository, result: Result, zh: str, en: str) -> Procedure[None]:
     """Nothing for success; else ProcedureFailed with the cause that borg's long traces hide, CopyBroken for damage."""
     if result.ok:
         return
     trace = result.error_output
-    if full := _FULL.search(trace):
-        raise _full(vault, full[0].strip())
+    if _VAGUE in trace and repository.over_ssh:
+        asked = yield Step("ask the vault for the reason", repository.log_in(), timeout_seconds=_SHORT_SECONDS)
+        trace = asked.error_output + trace
     if broken := _BROKEN.search(trace):
         raise CopyBroken(f"{zh},备份已损坏:{broken[0]}", f"{en}, the copy is damaged: {broken[0]}")
     for pattern, cause_zh, cause_en in _CAUSES:
         if found := re.search(pattern, trace):
             raise ProcedureFailed(f"{zh}:{cause_zh}({found[0]})", f"{en}: {cause_en} ({found[0]})")
-    detail = (trace.strip().splitlines() or [result.reason])[-1]
-    raise ProcedureFailed(f"{zh}:{result.reason or detail}", f"{en}: {result.reason or detail}")
+    detail = result.reason or (trace.strip().splitlines() or [""])[-1]
+    raise ProcedureFailed(f"{zh}:{detail}", f"{en}: {detail}")

@@ -37,6 +37,16 @@ def business_check(entry: Entry, name: str = "check the business through the ent
     require(fetched, f"经入口 {entry.id} 的业务检查未通过", f"the business check through entry {entry.id} failed")
 
 
+def probe(entry: Entry, centre: str) -> Procedure[None]:
+    """The smallest good transaction directly at one centre, past the entry: could it take over?"""
+    healthy = yield Step(
+        f"check the business at {centre}",
+        _business(entry, server_of(entry, centre).url),
+        timeout_seconds=_CHECK_SECONDS,
+    )
+    require(healthy, f"{centre} 不健康,入口未作改动", f"{centre} is not healthy; the entry was left as it was")
+
+
 def switch(entry: Entry, to_centre: str) -> Procedure[tuple[ServerState, ...]]:
     """Lead the entry to `to_centre` alone. Refuses, with nothing changed, when the centre's server is not healthy.
 
@@ -44,10 +54,7 @@ def switch(entry: Entry, to_centre: str) -> Procedure[tuple[ServerState, ...]]:
     through the entry. Running it again changes nothing. Gives the states read back.
     """
     target = server_of(entry, to_centre)
-    healthy = yield Step(
-        "check the business at the target", _business(entry, target.url), timeout_seconds=_CHECK_SECONDS
-    )
-    require(healthy, f"{to_centre} 不健康,入口未作改动", f"{to_centre} is not healthy; the entry was left as it was")
+    yield from probe(entry, to_centre)
     yield from server_states(entry, "ask the entry for its servers before")
     yield from _open(entry, target)
     # Nobody is turned away before the target is seen to take them.
