@@ -243,7 +243,7 @@ def _banners(observed: Headers) -> Iterable[Weakness]:
             header.lower(),
             Severity.LOW,
             Text(f"{header} 泄露软件版本", f"{header} tells the version of the software"),
-            Text(f"{header}: {banner[:120]}", f"{header}: {banner[:120]}"),
+            Text(f"应答头 {header} 为 {banner[:120]}。", f"The header {header} is {banner[:120]}."),
             Text(
                 "关闭版本显示,如 nginx 的 server_tokens off。", "Turn the banner off, e.g. server_tokens off in nginx."
             ),

@@ -139,8 +139,8 @@ async def slow_headers(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
 
 
 def gzip_bomb() -> bytes:
-    """200 MiB of zeros in 200 KiB, as an answer."""
-    packed = gzip.compress(bytes(200 * 1024 * 1024), 9)
+    """64 MiB of zeros in 64 KiB, as an answer."""
+    packed = gzip.compress(bytes(64 * 1024 * 1024), 9)
     return HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed) + packed
 
 
