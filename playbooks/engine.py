@@ -229,8 +229,11 @@ class Engine:
         if would:
             listed = "; ".join(one.step.name for one in would)
             return replace(record, state=StepState.WOULD_DO, because=Text(f"将执行:{listed}", f"would {listed}"))
-        if changes:
+        if changes and not self._executor.assumed_changes:
             return replace(record, state=StepState.ALREADY_DONE, because=Text("已处于目标状态", "already so"))
+        if changes:
+            now_so = Text("目前已是如此,前面的步骤可能改变它", "already so now; earlier steps may change that")
+            return replace(record, state=StepState.LATER, because=now_so)
         if any(one.how is How.ASSUMED for one in self._how.get(step.id, [])):
             return replace(record, state=StepState.LATER, because=Text("取决于前面的步骤", "depends on earlier steps"))
         return replace(record, state=StepState.LOOKED, because=Text("只读,已实际探测", "reads only, probed live"))

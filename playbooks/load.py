@@ -10,7 +10,7 @@ from playbooks.validate import flaws_of
 from secops.model.text import Text
 from secops.support.errors import BadInput
 from secops.support.located import BadFile
-from secops.support.strict_yaml import parse
+from secops.support.strict_yaml import Document, parse, read
 from secops.support.suggestions import did_you_mean
 
 SCHEMA_KIND = PlaybookSpec
@@ -28,21 +28,20 @@ class Playbook:
 
 def parse_playbook(text: str, origin: str) -> Playbook:
     """Raises BadFile with every problem and its place."""
-    document = parse(text, origin)
+    return _checked(parse(text, origin))
+
+
+def read_playbook(path: Path) -> Playbook:
+    """Raises BadFile, also when the file cannot be read."""
+    return _checked(read(path))
+
+
+def _checked(document: Document) -> Playbook:
     spec = document.build(PlaybookSpec)
     flaws = flaws_of(spec)
     if flaws:
         raise BadFile(document.problem(flaw.path, flaw.text) for flaw in flaws)
-    return Playbook(spec, text, origin)
-
-
-def read_playbook(path: Path) -> Playbook:
-    """Raises BadFile, or BadInput when the file cannot be read."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(Text(f"无法读取 {path}:{error}", f"cannot read {path}: {error}")) from None
-    return parse_playbook(text, str(path))
+    return Playbook(spec, document.text, document.name)
 
 
 class Library:

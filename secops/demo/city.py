@@ -84,6 +84,7 @@ def settings(centres: Centres) -> Settings:
         ),
         scope=ScopeSettings(
             networks=(centres.network,),
+            hosts=("localhost",),
             approved_by="演示 demo",
             expires=(now() + timedelta(days=1)).date().isoformat(),
             authorities=str(centres.authority),

@@ -5,7 +5,7 @@ deterministic: time, randomness and the city arrive as arguments, so that a run 
 """
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import ClassVar, TypeAlias, TypeVar
 
@@ -139,6 +139,19 @@ class Step:
 
 Returned = TypeVar("Returned", covariant=True)
 Procedure: TypeAlias = Generator[Step, Result, Returned]
+
+
+def under(prefix: str, procedure: Procedure[Returned]) -> Procedure[Returned]:
+    """The procedure with `prefix: ` before its step names, so that one procedure can hold it several times."""
+    try:
+        step = next(procedure)
+        while True:
+            step = procedure.send((yield replace(step, name=f"{prefix}: {step.name}")))
+    except StopIteration as stop:
+        returned: Returned = stop.value
+        return returned
+    finally:
+        procedure.close()
 
 
 class ProcedureFailed(Exception):

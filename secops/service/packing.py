@@ -75,9 +75,7 @@ def seal(home: Home, run: Run, canary: Canary | None = None) -> Sealed:
     folder.mkdir(exist_ok=True, mode=0o700)
 
     def records() -> Iterator[Record]:
-        yield header(
-            run.started, run=run.id, product=__version__, city=home.inventory.city.name, key=key.public_key()
-        )
+        yield header(run.started, run=run.id, product=__version__, city=home.inventory.city.name, key=key.public_key())
         for finding in run.inputs["before"]:
             yield Record(Kind.FINDING_BEFORE, run.started, finding)
         for entry in home.journal.entries(run.id):

@@ -127,8 +127,8 @@ class _Recorder:
                 self._write()
 
     def _write(self) -> None:
-        more = self._store.record(self._scan, self._waiting)
-        self._waiting = []
+        batch, self._waiting = self._waiting, []
+        more = self._store.record(self._scan, batch)
         so_far = self.recorded
         self.recorded = Recorded(
             so_far.new + more.new,

@@ -1,0 +1,128 @@
+"""`secops scan`: look at the city, record what is found and what could not be tested."""
+
+import getpass
+import sys
+from typing import Annotated
+
+import typer
+
+from secops.cli.run_views import StepLines, print_run
+from secops.cli.scan_views import coverage, progress_bar, worst_findings
+from secops.cli.tables import console, print_json
+from secops.model.city import Asset, AssetKind
+from secops.model.text import Text
+from secops.service.home import Home, open_home
+from secops.service.reacting import react, reactions
+from secops.service.running import Watchers
+from secops.service.scanning import Scanned
+from secops.support.errors import BadInput
+from secops.support.language import say
+
+verb = typer.Typer(
+    name="scan",
+    help=say(
+        zh="扫描授权范围内的资产。退出码:1 有发现,3 有未能测到的。",
+        en="Scan the assets in the authorised scope. Exit code 1: something is found; 3: something went untested.",
+    ),
+    invoke_without_command=True,
+)
+
+Systems = Annotated[list[str] | None, typer.Option("--system", help=say(zh="只扫描该系统。", en="Only this system."))]
+Assets = Annotated[list[str] | None, typer.Option("--asset", help=say(zh="只扫描该资产。", en="Only this asset."))]
+Kinds = Annotated[list[AssetKind] | None, typer.Option("--kind", help=say(zh="只扫描该类资产。", en="Only this kind."))]
+Checks = Annotated[list[str] | None, typer.Option("--check", help=say(zh="只用该检查。", en="Only this check."))]
+React = Annotated[
+    bool,
+    typer.Option(
+        "--react", help=say(zh="对新发现执行匹配的剧本。", en="Run the playbooks that new findings call for.")
+    ),
+]
+Learn = Annotated[
+    bool,
+    typer.Option("--learn", help=say(zh="把现在看到的批准为基线。", en="Approve what is seen now as the baseline.")),
+]
+AsJson = Annotated[bool, typer.Option("--json", help=say(zh="输出 JSON。", en="Print JSON."))]
+
+
+@verb.callback()
+def scan(
+    system: Systems = None,
+    asset: Assets = None,
+    kind: Kinds = None,
+    check: Checks = None,
+    with_reaction: React = False,
+    learn: Learn = False,
+    as_json: AsJson = False,
+) -> None:
+    """Scan, print, perhaps react."""
+    with open_home() as home:
+        _require_authorised(home)
+        chosen = _chosen(home, system or [], asset or [], kind or [])
+        pairs = home.eyes.pairs(chosen, check or [])
+        if learn:
+            approved = len(home.eyes.learn(pairs, getpass.getuser()))
+            console().print(say(zh=f"已批准 {approved} 条基线。", en=f"{approved} baselines approved."))
+            return
+        with progress_bar(console(), len(pairs), quiet=as_json) as watch:
+            scanned = home.eyes.scan(pairs, watch)
+        _show(home, scanned, as_json)
+        if with_reaction:
+            _react(home, scanned)
+        sys.exit(_exit_code(scanned))
+
+
+def _require_authorised(home: Home) -> None:
+    if not home.settings.scope.approved_by:
+        raise BadInput(
+            Text(
+                "没有扫描授权:请在 jindun.yaml 的 scope 中写明批准人和网段",
+                "nothing is authorised to be scanned: name the approver and the networks under `scope` in jindun.yaml",
+            )
+        )
+
+
+def _chosen(home: Home, systems: list[str], assets: list[str], kinds: list[AssetKind]) -> list[Asset]:
+    """The assets that match all that is given. Raises BadInput for unknown ids."""
+    for name in systems:
+        home.inventory.system(name)
+    wanted = [home.inventory.asset(name) for name in assets] or list(home.inventory.assets())
+    return [
+        one
+        for one in wanted
+        if (not systems or home.inventory.system_of(one.id).id in systems) and (not kinds or one.kind in kinds)
+    ]
+
+
+def _show(home: Home, scanned: Scanned, as_json: bool) -> None:
+    found = [home.store.get(name) for name in (*scanned.recorded.new, *scanned.recorded.reopened)]
+    if as_json:
+        evaluations = [
+            {"asset": one.asset, "check": one.check, "outcome": one.outcome, "reason": one.reason}
+            for one in scanned.evaluations
+        ]
+        print_json({"scan": scanned.id, "evaluations": evaluations, "recorded": scanned.recorded, "findings": found})
+        return
+    screen = console()
+    screen.print(coverage(scanned.evaluations))
+    recorded = scanned.recorded
+    counts = (len(recorded.new), len(recorded.seen_again), len(recorded.reopened), len(recorded.resolved))
+    screen.print(
+        say(
+            zh="新 {} · 仍在 {} · 复发 {} · 已解决 {}", en="new {} · still there {} · came back {} · resolved {}"
+        ).format(*counts)
+    )
+    if found:
+        screen.print(worst_findings(found))
+
+
+def _react(home: Home, scanned: Scanned) -> None:
+    for reaction in reactions(home, (*scanned.recorded.new, *scanned.recorded.reopened)):
+        with StepLines(console(), reaction.playbook.spec.name) as lines:
+            ended = react(home, reaction, Watchers(on_progress=lines))
+        print_run(home, ended)
+
+
+def _exit_code(scanned: Scanned) -> int:
+    if any(one.weaknesses for one in scanned.evaluations):
+        return 1
+    return 0 if all(one.outcome.successful for one in scanned.evaluations) else 3
