@@ -24,7 +24,10 @@ from secops.model.step import Result, Trouble
 from secops.model.text import Text
 
 BODY_BYTES = 2 * 1024 * 1024
-_MAX_IDLE_CONNECTIONS = 4
+_MAX_IDLE_PER_ORIGIN = 4
+_MAX_IDLE = 128
+_MAX_KNOCKS = 256
+"""Sockets, of the 1024 that a process may usually have, that knock at ports at once."""
 _SHELL_THREADS = 16
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SAFE_IN_TARGET = "/%:=&?~+!$,;'@()*[]|"
@@ -94,6 +97,7 @@ class Reach:
         self._authorities = authorities
         self._move: _Move | None = None
         self._idle: dict[_Origin, list[Opened]] = {}
+        self._knocks = asyncio.Semaphore(_MAX_KNOCKS)
         self._threads = ThreadPoolExecutor(_SHELL_THREADS, thread_name_prefix="shell")
         self._tls = unjudging_context()
 
@@ -103,10 +107,7 @@ class Reach:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for kept in self._idle.values():
-            for opened in kept:
-                opened.writer.transport.abort()
-        self._idle.clear()
+        self._drop_idle(keep=0)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @property
@@ -150,7 +151,8 @@ class Reach:
         self._refuse_in_place()
         patience = timeout_seconds or self._patience.connect_seconds
         try:
-            opened = await self._guard.open(host, port, timeout_seconds=patience)
+            async with self._knocks:
+                opened = await self._guard.open(host, port, timeout_seconds=patience)
         except ConnectionRefusedError:
             return PortState.CLOSED
         except OSError as error:
@@ -247,9 +249,8 @@ class Reach:
         except BaseException:
             opened.writer.transport.abort()
             raise
-        kept = self._idle.setdefault(origin, [])
-        if exchanged.reusable and len(kept) < _MAX_IDLE_CONNECTIONS:
-            kept.append(opened)
+        if exchanged.reusable:
+            self._keep(origin, opened)
         else:
             opened.writer.transport.abort()
         return exchanged
@@ -259,6 +260,22 @@ class Reach:
         return await self._guard.open(
             origin.host, origin.port, tls=context, timeout_seconds=self._patience.connect_seconds
         )
+
+    def _keep(self, origin: _Origin, opened: Opened) -> None:
+        """For the next request; the origin that was used last is dropped last."""
+        kept = self._idle.pop(origin, [])
+        self._idle[origin] = kept
+        if len(kept) < _MAX_IDLE_PER_ORIGIN:
+            kept.append(opened)
+        else:
+            opened.writer.transport.abort()
+        self._drop_idle(keep=_MAX_IDLE)
+
+    def _drop_idle(self, keep: int) -> None:
+        while sum(map(len, self._idle.values())) > keep:
+            oldest = next(iter(self._idle))
+            for opened in self._idle.pop(oldest):
+                opened.writer.transport.abort()
 
     def _kept(self, origin: _Origin) -> Opened | None:
         kept = self._idle.get(origin, [])

@@ -23,6 +23,8 @@ Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
 READ_BUFFER_BYTES = 64 * 1024
+_RESOLVED_SECONDS = 30.0
+"""How long an answer of the DNS is used: a scan knocks at a hundred ports of one name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class Guard:
         self.stop = stop or threading.Event()
         self._audit = audit
         self._clock = clock
+        self._resolved: dict[str, tuple[float, tuple[Address, ...]]] = {}
 
     async def addresses(self, host: str, port: int, what: str = "connect") -> tuple[Address, ...]:
         """The addresses of a host, every one of them inside the scope.
@@ -134,7 +137,7 @@ class Guard:
         """
         self._go_on()
         self._permit(self.scope.refuse_name(host), what, host, "", port)
-        found = await _resolve(host, port)
+        found = await self._resolve(host)
         moment = self._clock()
         for address in found:
             self._permit(self.scope.refuse(host, address, port, moment), what, host, str(address), port)
@@ -170,6 +173,13 @@ class Guard:
             except OSError as error:
                 trouble = error
         raise trouble
+
+    async def _resolve(self, host: str) -> tuple[Address, ...]:
+        asked_at, found = self._resolved.get(host, (float("-inf"), ()))
+        if monotonic() - asked_at > _RESOLVED_SECONDS:
+            found = await _resolve(host)
+            self._resolved[host] = (monotonic(), found)
+        return found
 
     def _go_on(self) -> None:
         if self.stop.is_set():
@@ -212,12 +222,12 @@ async def _with_streams(
         raise
 
 
-async def _resolve(host: str, port: int) -> tuple[Address, ...]:
+async def _resolve(host: str) -> tuple[Address, ...]:
     literal = _literal(host)
     if literal is not None:
         return (literal,)
     try:
-        answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        answers = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except UnicodeError as error:
         raise OSError(f"{host!r} is not a host name") from error
     return tuple(dict.fromkeys(_plain(ip_address(str(answer[4][0]).split("%")[0])) for answer in answers))

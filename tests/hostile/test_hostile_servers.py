@@ -21,7 +21,7 @@ from tests.scanners.reaching import QUICK, Trail, evaluate, guard, page, website
 
 AT: dict[str, Callable[[str], Asset]] = {"http-headers": website, "exposed-files": website, "page-tamper": page}
 CASES = [
-    (name, check)
+    pytest.param(name, check, marks=pytest.mark.slow if name.startswith("slow") else ())
     for name in MEAN
     for check in (HTTP_HEADERS, EXPOSED_FILES, PAGE_TAMPER)
     # It follows no redirects: one is an ordinary way of saying that there is no such file.

@@ -62,7 +62,7 @@ def _configuration(folder: Path, root: Path, port: int, server: str, listen: str
 daemon off;
 worker_processes 1;
 pid {folder / "nginx.pid"};
-events {{ worker_connections 256; }}
+events {{ worker_connections 768; }}
 http {{
     types {{ text/html html htm; text/plain txt; }}
     default_type application/octet-stream;

@@ -82,7 +82,7 @@ class LocalShell:
         """The result, as a shell over ssh would give it."""
         try:
             done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout_seconds, check=False)
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
             return Result(ok=False, exit_code=127, trouble=Trouble.FAILED, reason="not found")
         trouble = Trouble.NONE if done.returncode == 0 else Trouble.FAILED
         return Result(done.returncode == 0, done.stdout, done.stderr, done.returncode, trouble)

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import socket
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,7 @@ def test_a_connection_that_dies_under_the_next_request_is_replaced() -> None:
         (b"HTTP/1.0 200 OK\r\n\r\nold", b"old"),
         (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
     ],
+    ids=["until the end", "chunked", "after 100", "gzip", "deflate", "bare deflate", "HTTP/1.0", "none"],
 )
 def test_bodies_of_every_kind(raw: bytes, body: bytes) -> None:
     assert answer_of(raw).body == body
@@ -177,6 +179,37 @@ def test_ipv6_works_too() -> None:
             return (await reach.get(f"http://[::1]:{server.port}/")).body
 
     assert reaching(work, through=guard("::1/128")) == b"six"
+
+
+def sockets() -> int:
+    return sum("socket:" in str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink())
+
+
+def test_a_wide_scan_does_not_run_out_of_sockets() -> None:
+    """Connections kept for later and knocks at ports are bounded in total."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(HEAD + b"Content-Length: 2\r\n\r\nok")
+        writer.transport.abort()
+
+    async def work(reach: Reach) -> None:
+        async with listening(serve) as server:
+            hosts = [f"127.0.{high}.{low}" for high in range(1, 3) for low in range(1, 201)]
+            wide = await asyncio.start_server(serve, "0.0.0.0", 0)
+            async with wide:
+                port = wide.sockets[0].getsockname()[1]
+                before = sockets()
+                for host in hosts:
+                    assert (await reach.get(f"http://{host}:{port}/")).body == b"ok"
+                await asyncio.sleep(0.05)
+                # Both ends of each connection are ours.
+                assert sockets() - before <= 2 * 128 + 2
+                knocks = [reach.connect("127.0.0.1", server.port, 5) for _ in range(2000)]
+                assert set(await asyncio.gather(*knocks)) == {PortState.OPEN}
+
+    reaching(work, through=guard("127.0.0.0/8"))
 
 
 @pytest.mark.parametrize("url", ["", "ftp://127.0.0.1/", "http://", "http://[bad/", "http://127.0.0.1:99999/", "x"])

@@ -74,6 +74,23 @@ def test_one_address_outside_refuses_the_name(monkeypatch: pytest.MonkeyPatch) -
     assert trail.sent() == []
 
 
+def test_a_name_is_not_asked_for_at_every_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def answer(host: object, *question: object, **more: object) -> list[object]:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
+
+    async def work() -> None:
+        through = guard()
+        for port in range(1, 50):
+            await through.addresses("one.example.org", port)
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    asyncio.run(work())
+    assert asked == ["one.example.org"]
+
+
 def test_a_second_answer_of_the_dns_cannot_lead_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """The name is asked for once, and the socket goes to the address that was checked."""
     given_out: list[str] = []

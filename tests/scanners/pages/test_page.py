@@ -160,6 +160,7 @@ def test_likeness_follows_the_share_of_common_text() -> None:
         (HEAD + "\r\n<title>网站防火墙</title>您的访问被拦截".encode(), Outcome.BLOCKED),
         (HEAD + b"\r\n<title>captcha</title>" + b"<p>own page</p>" * 2000, Outcome.FOUND),
     ],
+    ids=["not there", "down", "forbidden", "firewall", "long page with a firewall's title"],
 )
 def test_what_is_not_the_page_is_never_a_change(raw: bytes, outcome: Outcome) -> None:
     """And a long page with a firewall's title is judged: an intruder could write that title."""
