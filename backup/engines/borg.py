@@ -19,6 +19,8 @@ from secops.model.step import Command, Procedure, ProcedureFailed, Result, Step,
 from secops.model.text import Text
 
 INCOMPLETE = ".incomplete"
+_SET_ASIDE = 9
+"""How many tries at one copy can be set aside."""
 _LOCK_WAIT_SECONDS = "60"
 _SHORT_SECONDS = 180.0
 _LONG_SECONDS = 24 * 3600.0
@@ -238,12 +240,16 @@ def _give_back_room(repository: _Repository, made: Result, vault: Vault) -> Proc
 
 def _set_aside(repository: _Repository, archive: str, vault: Vault, unread: list[str]) -> Procedure[None]:
     """Rename a copy that lacks files, so that nobody takes it for whole, and fail."""
-    renamed = yield Step(
-        "set the incomplete copy aside",
-        repository.borg("rename", repository.archive(archive), archive + INCOMPLETE),
-        changes=True,
-        timeout_seconds=_SHORT_SECONDS,
-    )
+    for number in range(1, _SET_ASIDE + 1):
+        renamed = yield Step(
+            f"set the incomplete copy aside, name {number}",
+            repository.borg("rename", repository.archive(archive), f"{archive}.{number}{INCOMPLETE}"),
+            changes=True,
+            timeout_seconds=_SHORT_SECONDS,
+        )
+        # An earlier try at this very copy may have been set aside too.
+        if "already exists" not in renamed.error_output:
+            break
     yield from _must(repository, renamed, f"无法移开不完整的 {archive}", f"cannot set {archive} aside")
     listed = "; ".join(unread[:3])
     if "No space left" in listed:

@@ -1,12 +1,15 @@
 """Performs procedures with the real executor and runners, and remembers what was performed."""
 
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+import pytest
+
 from secops.execution.dialogue import DialogueRunner
-from secops.execution.executor import Allowance, Executor, How, Performed
+from secops.execution.executor import Allowance, Boundary, Executor, How, Performed
 from secops.execution.fetch import FetchRunner
 from secops.execution.journal import Journal, Mode, Run
 from secops.execution.local import LocalRunner
@@ -17,6 +20,11 @@ from secops.support.clock import now
 
 Returned = TypeVar("Returned")
 LOOPBACK = "127.0.0.1"
+_ALLOWANCE = Allowance(timeout_seconds=90)
+
+
+class Interrupted(BaseException):
+    """Stands for the end of the process."""
 
 
 class Scanner:
@@ -53,11 +61,40 @@ class Performing:
         return self._run(procedure, Mode.REHEARSAL)
 
     def _run(self, procedure: Procedure[Returned], mode: Mode) -> Returned:
+        return self._executor(self._begin(mode)).run("s", procedure, _ALLOWANCE)
+
+    def _begin(self, mode: Mode) -> Run:
         run = Run(f"r{next(self._numbers)}", "test", "", mode, now(), {})
         self._journal.begin(run, 1)
+        return run
+
+    def _executor(
+        self, run: Run, at_boundary: Callable[[Boundary, str], None] = lambda reached, path: None
+    ) -> Executor:
         self.performed = []
-        executor = Executor(self._journal, run.id, 1, mode, self._runners, on_performed=self.performed.append)
-        return executor.run("s", procedure, Allowance(timeout_seconds=90))
+        return Executor(
+            self._journal,
+            run.id,
+            1,
+            run.mode,
+            self._runners,
+            on_performed=self.performed.append,
+            at_boundary=at_boundary,
+        )
+
+    def interrupt_and_resume(
+        self, plan: Callable[[], Procedure[Returned]], boundary: Boundary, step_name: str
+    ) -> Returned:
+        """Run what `plan` gives up to that boundary of that step, as if killed there, and resume the run."""
+        run = self._begin(Mode.REAL)
+
+        def at_boundary(reached: Boundary, path: str) -> None:
+            if reached is boundary and path == f"s/{step_name}":
+                raise Interrupted
+
+        with pytest.raises(Interrupted):
+            self._executor(run, at_boundary).run("s", plan(), _ALLOWANCE)
+        return self._executor(run).run("s", plan(), _ALLOWANCE)
 
     @property
     def changed(self) -> list[str]:

@@ -10,9 +10,10 @@ from backup.engine import Engine
 from backup.engines.borg import borg
 from backup.manifest import Manifest
 from backup.verification import Scratch, Verified, verify
+from secops.execution.executor import Boundary
 from secops.execution.runner import failure
 from secops.model.restore_point import Proof
-from secops.model.step import LOCAL, ProcedureFailed, Rescan, Result, Trouble
+from secops.model.step import LOCAL, Procedure, ProcedureFailed, Rescan, Result, Trouble
 from tests.backup.performing import Performing, Scanner
 from tests.backup.shelf import FIRST, Shelf, later, make_shelf
 from tests.backup.trees import make_tree
@@ -233,3 +234,31 @@ def test_a_rehearsal_ends_well_and_changes_nothing(performing: Performing, tmp_p
     assert not Path(shelf.vault.location).exists()
     assert not Path(scratch.directory).exists()
     assert outcome.verdict.restorable is not Proof.NO
+
+
+@pytest.mark.parametrize("boundary", [Boundary.AFTER_INTENT, Boundary.AFTER_EFFECT])
+@pytest.mark.parametrize("step", ["restore the copy", "scan the restored copy", "remove the scratch folder"])
+def test_a_verification_that_was_killed_is_resumed(
+    performing: Performing, shelf: Shelf, copied: Copy, scratch: Scratch, boundary: Boundary, step: str
+) -> None:
+    def plan() -> Procedure[Verified]:
+        return verify(
+            borg, shelf.source, copied.point, shelf.vault, shelf.keys, scratch, copied.manifest, later(9), RESCAN
+        )
+
+    outcome = performing.interrupt_and_resume(plan, boundary, step)
+    assert outcome.verdict.proven_clean
+    assert not Path(scratch.folder(copied.point)).exists()
+
+
+@pytest.mark.parametrize("boundary", [Boundary.AFTER_INTENT, Boundary.AFTER_EFFECT])
+@pytest.mark.parametrize("step", ["make the repository", "copy the source"])
+def test_a_copy_that_was_killed_is_resumed(
+    performing: Performing, shelf: Shelf, scratch: Scratch, boundary: Boundary, step: str
+) -> None:
+    def plan() -> Procedure[Copy]:
+        return take_copy(borg, shelf.source, shelf.vault, shelf.keys, FIRST)
+
+    copied = performing.interrupt_and_resume(plan, boundary, step)
+    assert performing.run(borg.points(shelf.source, shelf.vault, shelf.keys)) == (copied.point.archive,)
+    assert verified(performing, shelf, copied, scratch).verdict.restorable is Proof.YES

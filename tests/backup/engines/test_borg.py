@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from backup.engine import CopyBroken, Keys
+from backup.engine import Copied, CopyBroken, Keys
 from backup.engines.borg import INCOMPLETE, borg
 from backup.vaults import append_only_line
 from secops.model.city import Vault
-from secops.model.step import LOCAL, ProcedureFailed
+from secops.model.step import LOCAL, Procedure, ProcedureFailed
 from tests.backup.performing import Performing
 from tests.backup.shelf import FIRST, PASSPHRASE, Shelf, later, make_shelf
 from tests.backup.trees import make_tree
@@ -261,7 +261,6 @@ def test_a_copy_that_went_on_without_us_is_waited_for(performing: Performing, sh
 
 
 def test_a_file_that_changes_meanwhile_is_remarked(performing: Performing, shelf: Shelf) -> None:
-    """`/proc/self/fd/…` grows under the reader: a log that is written without pause."""
     performing.run(borg.prepare(shelf.source, shelf.vault, shelf.keys))
     log = shelf.tree / "log"
     log.write_bytes(os.urandom(1 << 20))
@@ -277,18 +276,48 @@ def test_a_file_that_changes_meanwhile_is_remarked(performing: Performing, shelf
     assert points(performing, shelf) == ("one",)
 
 
-def test_a_copy_that_lacks_a_file_is_set_aside(performing: Performing, shelf: Shelf) -> None:
+class Shortened:
+    """Borg on a host where `create` could not read one file."""
+
+    def __init__(self, performing: Performing) -> None:
+        self._performing = performing
+
+    def backup(self, shelf: Shelf) -> None:
+        procedure = borg.backup(shelf.source, shelf.vault, shelf.keys, "one", FIRST)
+        self._performing.run(self._shortened(procedure))
+
+    def _shortened(self, procedure: Procedure[Copied]) -> Procedure[Copied]:
+        step = next(procedure)
+        result = yield step
+        assert result.ok
+        warning = "secret: open: [Errno 13] Permission denied: 'secret'"
+        step = procedure.send(replace(result, exit_code=1, error_output=warning))
+        while True:
+            try:
+                step = procedure.send((yield step))
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+
+
+def test_a_copy_that_lacks_a_file_is_set_aside_every_time(performing: Performing, shelf: Shelf) -> None:
     performing.run(borg.prepare(shelf.source, shelf.vault, shelf.keys))
     (shelf.tree / "page").write_text("x")
+    for _ in range(2):
+        with pytest.raises(ProcedureFailed, match="the copy is incomplete, 1 files could not be read: secret"):
+            Shortened(performing).backup(shelf)
+        assert points(performing, shelf) == ()
+    listed = by_hand(shelf, "list", "--short", str(shelf.repository))
+    assert listed.stdout.split() == [f"one.{number}{INCOMPLETE}" for number in (1, 2)]
+
+
+def test_a_file_that_really_cannot_be_read_makes_the_copy_incomplete(performing: Performing, shelf: Shelf) -> None:
+    performing.run(borg.prepare(shelf.source, shelf.vault, shelf.keys))
     (shelf.tree / "secret").write_text("x")
     (shelf.tree / "secret").chmod(0)
     if os.access(shelf.tree / "secret", os.R_OK):
         pytest.skip("root reads everything")
     with pytest.raises(ProcedureFailed, match="the copy is incomplete, 1 files could not be read"):
         performing.run(borg.backup(shelf.source, shelf.vault, shelf.keys, "one", FIRST))
-    assert points(performing, shelf) == ()
-    listed = by_hand(shelf, "list", "--short", str(shelf.repository))
-    assert listed.stdout.split() == ["one" + INCOMPLETE]
 
 
 def test_a_host_without_borg_is_told_what_to_install(
