@@ -23,6 +23,7 @@ from secops.model.step import ProcedureFailed
 from secops.model.text import Text
 from secops.support.clock import now
 from secops.support.errors import BadInput, Incomplete
+from secops.support.misfits import described
 
 _PARALLEL_STEPS = 4
 
@@ -204,9 +205,9 @@ class Engine:
             options = action.options.model_validate(fill(use.options, names))
         except ValidationError as error:
             first = error.errors()[0]
-            where, message = ".".join(map(str, first["loc"])), first["msg"]
+            where, why = ".".join(map(str, first["loc"])), described(first)
             raise BadInput(
-                Text(f"{use.uses} 的选项 {where} 无效:{message}", f"option {where} of {use.uses}: {message}")
+                Text(f"{use.uses} 的选项“{where}”:{why.zh}", f"option “{where}” of {use.uses}: {why.en}")
             ) from None
         return self._executor.run(path, action.plan(options, self._context), allowance)
 
@@ -228,7 +229,9 @@ class Engine:
         would = [one for one in changes if one.how is How.ASSUMED]
         if would:
             listed = "; ".join(one.step.name for one in would)
-            return replace(record, state=StepState.WOULD_DO, because=Text(f"将执行:{listed}", f"would {listed}"))
+            return replace(
+                record, state=StepState.WOULD_DO, because=Text(f"将作 {len(would)} 项改动:{listed}", f"would {listed}")
+            )
         if changes and not self._executor.assumed_changes:
             return replace(record, state=StepState.ALREADY_DONE, because=Text("已处于目标状态", "already so"))
         if changes:

@@ -102,7 +102,7 @@ class PlaybookSpec(_Strict):
     inputs: dict[str, InputSpec] = Field(default_factory=dict)
     rto: Duration | None = None
     """Recovery time objective: the budgets along the longest path must fit into it."""
-    steps: Annotated[tuple[StepSpec, ...], Field(min_length=1)]
+    steps: tuple[StepSpec, ...]
 
     def step(self, step: str) -> StepSpec:
         """The step with that id. Raises KeyError."""

@@ -7,12 +7,14 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from playbooks.action import Action, Touches, all_actions
 from playbooks.expressions import ConditionFailed, check_condition, lookups_in, malformed_lookups_in
 from playbooks.schema import PlaybookSpec, StepSpec, Use
 from secops.model.text import Text
 from secops.support.durations import format_duration
+from secops.support.misfits import described, is_missing, is_unknown
 from secops.support.suggestions import did_you_mean
 
 Path = tuple[str | int, ...]
@@ -31,14 +33,16 @@ class Flaw:
 
 def flaws_of(playbook: PlaybookSpec) -> list[Flaw]:
     """Everything wrong with a playbook whose shape is right."""
-    found = [*_repeated_ids(playbook), *_triggers(playbook)]
-    unordered = [*_unknown_needs(playbook), *_cycles(playbook)]
+    if not playbook.steps:
+        return [Flaw(("steps",), Text("剧本没有步骤", "the playbook has no steps"))]
+    disorder = [*_repeated_ids(playbook)] or [*_unknown_needs(playbook), *_cycles(playbook)]
+    found = [*disorder, *_triggers(playbook)]
     for position, step in enumerate(playbook.steps):
         found += _uses(step, ("steps", position))
-    if not found and not unordered:
-        # Order and actions are known: now what depends on them can be judged.
-        found = [*_lookups(playbook), *_safety(playbook), *_budgets(playbook)]
-    return found + unordered
+    if not disorder:
+        # What comes before what is known: now the rest can be judged.
+        found += [*_lookups(playbook), *_safety(playbook), *_budgets(playbook)]
+    return found
 
 
 def ancestors(playbook: PlaybookSpec, step: StepSpec) -> set[str]:
@@ -143,18 +147,18 @@ def _options(action: Action[Any], use: Use, path: Path) -> Iterator[Flaw]:
             key = problem["loc"][0] if problem["loc"] else ""
             if any(lookups_in(use.options.get(str(key), ""))):
                 continue
-            yield _option_flaw(action, problem["type"], str(key), problem["msg"], path, key in use.options)
+            yield _option_flaw(action, problem, str(key), path, key in use.options)
 
 
-def _option_flaw(action: Action[Any], kind: str, key: str, message: str, path: Path, present: bool) -> Flaw:
-    known = list(action.options.model_fields)
-    if kind == "extra_forbidden":
-        hint = did_you_mean(key, known)
+def _option_flaw(action: Action[Any], problem: ErrorDetails, key: str, path: Path, present: bool) -> Flaw:
+    if is_unknown(problem):
+        hint = did_you_mean(key, action.options.model_fields)
         text = Text(f"{action.name} 没有选项“{key}”{hint.zh}", f"{action.name} has no option “{key}”{hint.en}")
-    elif kind == "missing":
+    elif is_missing(problem):
         text = Text(f"{action.name} 缺少选项“{key}”", f"{action.name} needs the option “{key}”")
     else:
-        text = Text(f"{action.name} 的选项“{key}”无效:{message}", f"option “{key}” of {action.name}: {message}")
+        why = described(problem)
+        text = Text(f"{action.name} 的选项“{key}”:{why.zh}", f"option “{key}” of {action.name}: {why.en}")
     return Flaw((*path, "with", key) if present else (*path, "uses"), text)
 
 
@@ -192,8 +196,9 @@ def _lookup(playbook: PlaybookSpec, before: set[str], lookup: str, path: Path) -
             yield Flaw(path, Text(f"应写作 steps.{rest[0]}.outputs.名称", f"write steps.{rest[0]}.outputs.NAME"))
         else:
             giver = playbook.step(rest[0])
-            gives = sorted(all_actions()[giver.uses].gives | giver.outputs.keys())
-            if rest[2] not in gives:
+            action = all_actions().get(giver.uses)
+            gives = sorted((action.gives if action else set()) | giver.outputs.keys())
+            if action and rest[2] not in gives:
                 yield Flaw(path, _unknown("输出", "output", rest[2], gives))
 
 
@@ -208,8 +213,8 @@ def _safety(playbook: PlaybookSpec) -> Iterator[Flaw]:
     actions = all_actions()
     for position, step in enumerate(playbook.steps):
         path: Path = ("steps", position)
-        touches = actions[step.uses].touches
-        if touches.needs_rollback and not step.rollback and not step.irreversible:
+        action = actions.get(step.uses)
+        if action and action.touches.needs_rollback and not step.rollback and not step.irreversible:
             yield Flaw(
                 (*path, "uses"),
                 Text(
@@ -217,7 +222,8 @@ def _safety(playbook: PlaybookSpec) -> Iterator[Flaw]:
                     f"{step.uses} changes things, yet has no `rollback` and is not marked `irreversible: true`",
                 ),
             )
-        fenced = any(actions[playbook.step(one).uses].touches is Touches.FENCES for one in ancestors(playbook, step))
+        before = [actions.get(playbook.step(one).uses) for one in ancestors(playbook, step)]
+        fenced = any(action and action.touches is Touches.FENCES for action in before)
         if step.irreversible and not fenced:
             yield Flaw(
                 (*path, "irreversible"),

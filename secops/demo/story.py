@@ -160,6 +160,8 @@ def _attack_and_restore(centres: Centres, home: Home, narrator: Narrator) -> Pro
         ),
     )
     with _canary(centres, home) as canary:
+        if not canary.wait_for_good(5):
+            raise Incomplete(Text("探针没有得到良好的应答", "the canary got no good answer"))
         site.tamper(centres.production)
         _backup_run(home, narrator, city.TREE, city.PAGE)
         narrator.points(home.catalogue.points(city.TREE))

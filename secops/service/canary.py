@@ -46,6 +46,7 @@ class Canary:
         self._timeout = timeout_seconds
         self._samples: list[Sample] = []
         self._stop = threading.Event()
+        self._seen_good = threading.Event()
         self._thread = threading.Thread(target=self._run, name="canary", daemon=True)
 
     def __enter__(self) -> Self:
@@ -55,6 +56,10 @@ class Canary:
     def __exit__(self, *_error: object) -> None:
         self._stop.set()
         self._thread.join(self._timeout + 1)
+
+    def wait_for_good(self, timeout_seconds: float) -> bool:
+        """Whether a good transaction was seen within the time."""
+        return self._seen_good.wait(timeout_seconds)
 
     @property
     def samples(self) -> Sequence[Sample]:
@@ -76,7 +81,10 @@ class Canary:
 
     def _run(self) -> None:
         while not self._stop.wait(self._every):
-            self._samples.append(self._sample())
+            sample = self._sample()
+            self._samples.append(sample)
+            if sample.good:
+                self._seen_good.set()
 
     def _sample(self) -> Sample:
         answer = self._fetch.perform(self._transaction, self._timeout)

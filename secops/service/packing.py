@@ -34,7 +34,10 @@ def timings_of(home: Home, run: Run, canary: Canary | None = None) -> Timings:
     """T0 to T6 of a run, from its journal, the finding that triggered it and the canary when there was one."""
     entries = home.journal.entries(run.id)
     records = step_records(entries).values()
-    marks = {record.milestone: record.at for record in records if record.milestone}
+    marks: dict[str, datetime] = {}
+    for record in records:
+        # The first counts: switching back later is no second promotion.
+        marks.setdefault(record.milestone, record.at)
     taken = [record.outputs["taken"] for record in records if "taken" in record.outputs]
     detected = _detected(run)
     promoted = marks.get("t4")

@@ -6,7 +6,9 @@ from ipaddress import ip_network
 
 from cronsim import CronSim, CronSimError
 
+from secops.model.text import Text
 from secops.support.clock import now
+from secops.support.misfits import BadValue
 
 _STRICT = {"extra": "forbid", "use_attribute_docstrings": True}
 
@@ -57,8 +59,16 @@ class ScopeSettings:
 
     def __post_init__(self) -> None:
         for network in self.networks:
-            ip_network(network)
-        date.fromisoformat(self.expires)
+            try:
+                ip_network(network)
+            except ValueError:
+                raise BadValue(Text(f"“{network}”不是网段", f"“{network}” is not a network like 10.1.0.0/16")) from None
+        try:
+            date.fromisoformat(self.expires)
+        except ValueError:
+            raise BadValue(
+                Text(f"“{self.expires}”不是日期", f"“{self.expires}” is not a date like 2027-12-31")
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +97,9 @@ class ScheduleEntry:
         try:
             CronSim(self.cron, now())
         except CronSimError:
-            raise ValueError(f"“{self.cron}” is not a cron expression, like `30 2 * * *` (不是 cron 表达式)") from None
+            raise BadValue(
+                Text(f"“{self.cron}”不是 cron 表达式", f"“{self.cron}” is not a cron expression, like `30 2 * * *`")
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,11 @@ def wrong_type(errors: list[ErrorDetails]) -> Text:
     return Text(f"应为{zh},实为{found.zh}{hint.zh}", f"expected {en}, found {found.en}{hint.en}")
 
 
+def described(error: ErrorDetails) -> Text:
+    """The sentence for one error, a wrong type among them."""
+    return wrong_type([error]) if is_wrong_type(error) else sentence(error)
+
+
 def sentence(error: ErrorDetails) -> Text:
     """The sentence for any other error."""
     context: Mapping[str, Any] = error.get("ctx", {})

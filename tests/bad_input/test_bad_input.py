@@ -9,11 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from playbooks.load import read_playbook
 from secops.inventory.load import load_inventory
+from secops.service.settings import Settings
 from secops.support.located import BadFile
+from secops.support.strict_yaml import read
 
 HERE = Path(__file__).parent
-READERS: dict[str, Callable[[Path], object]] = {"inventory": load_inventory}
+READERS: dict[str, Callable[[Path], object]] = {
+    "inventory": load_inventory,
+    "playbook": read_playbook,
+    "settings": lambda path: read(path).build(Settings),
+}
 MISTAKES = [(folder, path) for folder in READERS for path in sorted((HERE / folder).glob("*.yaml"))]
 
 
