@@ -263,7 +263,7 @@ def test_a_copy_that_went_on_without_us_is_waited_for(performing: Performing, sh
 def test_a_file_that_changes_meanwhile_is_remarked(performing: Performing, shelf: Shelf) -> None:
     performing.run(borg.prepare(shelf.source, shelf.vault, shelf.keys))
     log = shelf.tree / "log"
-    log.write_bytes(os.urandom(1 << 20))
+    log.write_bytes(os.urandom(8 << 20))
     writer = subprocess.Popen(
         ["python3", "-c", "import os,sys,time\nwhile True:\n os.utime(sys.argv[1]); time.sleep(0.0005)", str(log)]
     )

@@ -22,6 +22,13 @@ class Centre:
         return f"http://{self.address}/"
 
 
+class Server(ThreadingHTTPServer):
+    """One that is not troubled by clients that are cut off: that is what the tests do."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Silence."""
+
+
 @contextmanager
 def serving(name: str) -> Iterator[Centre]:
     """Serve until the end of the block, on a free port."""
@@ -53,7 +60,7 @@ def serving(name: str) -> Iterator[Centre]:
             """Silence."""
 
     stopping = threading.Event()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     centre = Centre(name, server)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
