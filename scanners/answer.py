@@ -52,7 +52,7 @@ class HttpAnswer:
     def text(self) -> str:
         """The body by the charset of the header, of the page itself, or UTF-8; never fails."""
         start = self.body[:_META_BYTES].decode("ascii", "replace")
-        named = _CHARSET.search(self.header("content-type")) or _CHARSET.search(start)
+        named = _CHARSET.search(self.header("content-type")[:200]) or _CHARSET.search(start)
         charset = named.group(1).lower() if named else "utf-8"
         try:
             # Browsers read gb2312 and gbk as gb18030, which holds both.

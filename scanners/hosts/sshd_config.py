@@ -27,7 +27,7 @@ class Effective:
     def number(self, name: str) -> int | None:
         """A setting as a number; None when it is absent or is none."""
         value = self.settings.get(name, "")
-        return int(value) if value.isdecimal() else None
+        return int(value) if value.isdecimal() and len(value) < 12 else None
 
 
 class SshdConfig(Check[Effective]):

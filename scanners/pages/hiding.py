@@ -3,21 +3,26 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 _FAR_PIXELS = 400.0
 _MOST_RULES = 500
+_MOST_STEPS = 100_000_000
+"""Of matching selectors, about a second; a page that asks for more has further rules left out."""
+_MOST_CHARACTERS = 4000
 _LENGTH = re.compile(r"(-?\d*\.?\d+)\s*(px|em|rem|pt|vw|vh|%|in|cm|mm)?")
 _PIXELS = {"px": 1.0, "": 1.0, "pt": 1.33, "em": 16.0, "rem": 16.0, "vw": 12.0, "vh": 8.0, "in": 96.0, "cm": 38.0}
-_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _BY_SCRIPT = re.compile(
     r"getElementById\(\s*[\"']([\w-]+)[\"']\s*\)\s*\.\s*style\s*\.\s*(display|visibility)\s*=\s*[\"'](none|hidden)[\"']"
 )
-_WRITTEN = re.compile(
-    r"<script[^>]*>\s*document\.write(?:ln)?\(\s*([\"'])((?:\\.|(?!\1).)*)\1\s*\)\s*;?\s*</script\s*>",
-    re.IGNORECASE | re.DOTALL,
+_WRITES = re.compile(
+    r"\s*document\.write(?:ln)?\(\s*(?:\"((?:\\.|[^\"\\])*)\"|'((?:\\.|[^'\\])*)')\s*\)\s*;?\s*", re.DOTALL
 )
+_SCRIPT = re.compile(r"<script\b[^<>]{0,300}>|</script\s{0,20}>", re.IGNORECASE)
+_PASSING = re.compile(r":(hover|focus|active|checked|target|visited|disabled|before|after|has\()|::")
+_POSITION = re.compile(r":(nth|first|last|only)-[a-z-]+(\([^)]*\))?")
 
 WEAK = frozenset({"display:none", "visibility:hidden", "hidden attribute"})
 """Menus and dialogues use these too; the others have hardly an honest use."""
@@ -25,7 +30,19 @@ WEAK = frozenset({"display:none", "visibility:hidden", "hidden attribute"})
 
 def written_out(html: str) -> str:
     """The page with what its scripts merely write (`document.write` of a literal) in the place of the scripts."""
-    return _WRITTEN.sub(lambda found: re.sub(r"\\(.)", r"\1", found.group(2)), html)
+    parts: list[str] = []
+    kept = 0
+    opened: re.Match[str] | None = None
+    for tag in _SCRIPT.finditer(html):
+        if not tag.group().startswith("</"):
+            opened = tag
+        elif opened is not None:
+            if written := _WRITES.fullmatch(html, opened.end(), tag.start()):
+                literal = written.group(1) or written.group(2) or ""
+                parts += [html[kept : opened.start()], re.sub(r"\\(.)", r"\1", literal)]
+                kept = tag.end()
+            opened = None
+    return "".join([*parts, html[kept:]])
 
 
 @dataclass(slots=True)
@@ -33,11 +50,18 @@ class Hiding:
     """Says of any node of one page how it is hidden."""
 
     tree: LexborHTMLParser
+    nesting: int = 1
+    """How deep the page nests at most."""
     _by_rule: dict[int, str] = field(default_factory=dict)
     _known: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        nodes = sum(1 for _ in self.tree.root.traverse()) if self.tree.root else 0
+        steps = 0
         for selector, how in self._hiding_rules():
+            steps += nodes * (self.nesting if " " in selector else 1)
+            if steps > _MOST_STEPS:
+                break
             for node in _matching(self.tree, selector):
                 self._by_rule.setdefault(node.mem_id, how)
 
@@ -57,10 +81,10 @@ class Hiding:
 
     def _hiding_rules(self) -> Iterator[tuple[str, str]]:
         for style in self.tree.css("style"):
-            rules = list(_rules(_COMMENT.sub("", style.text())))[:_MOST_RULES]
-            for selector, declarations in rules:
+            for selectors, declarations in islice(_rules(_without_comments(style.text())), _MOST_RULES):
                 if how := _by_declarations(_declared(declarations)):
-                    yield selector, how
+                    for selector in filter(None, map(_simplified, selectors.split(","))):
+                        yield selector, how
         for script in self.tree.css("script"):
             for found in _BY_SCRIPT.finditer(script.text()):
                 yield f'[id="{found.group(1)}"]', f"script sets {found.group(2)}:{found.group(3)}"
@@ -68,37 +92,52 @@ class Hiding:
 
 def _matching(tree: LexborHTMLParser, selector: str) -> list[LexborNode]:
     try:
-        return tree.css(selector) if 0 < len(selector) <= 300 else []
+        return tree.css(selector)
     except Exception:  # the parser of selectors raises bare exceptions for what it does not know
         return []
 
 
+def _simplified(selector: str) -> str:
+    """At least what the selector means, and cheap to match: its last two parts, positions among siblings left out.
+
+    Empty for what holds only for a moment (hover) or is too long to be honest.
+    """
+    if len(selector) > 200 or _PASSING.search(selector):
+        return ""
+    plain = _POSITION.sub("", selector).strip()
+    if not re.search(r"[\s>+~]", re.sub(r"\[[^\]]*\]", "", plain)):
+        return plain
+    parts = re.split(r"[\s>+~]+", plain)
+    return " ".join(parts[-1:] if "+" in plain or "~" in plain else parts[-2:])
+
+
+def _without_comments(sheet: str) -> str:
+    first, *rest = sheet.split("/*")
+    return first + " ".join(part.partition("*/")[2] for part in rest)
+
+
 def _rules(sheet: str) -> Iterator[tuple[str, str]]:
     """Selector and declarations, also from inside media blocks, except those for print."""
+    around: list[str] = []
     at = 0
-    while (opened := sheet.find("{", at)) >= 0:
-        head = sheet[at:opened].split(";")[-1].strip()
-        closed = _closing(sheet, opened)
-        inside = sheet[opened + 1 : closed]
-        if not head.startswith("@"):
-            yield head, inside
-        elif "print" not in head and "{" in inside:
-            yield from _rules(inside)
-        at = closed + 1
-
-
-def _closing(sheet: str, opened: int) -> int:
-    depth = 0
-    for found in re.finditer(r"[{}]", sheet[opened:]):
-        depth += 1 if found.group() == "{" else -1
-        if depth == 0:
-            return opened + found.start()
-    return len(sheet)
+    for found in re.finditer(r"[{};]", sheet):
+        text, sign = sheet[at : found.start()].strip(), found.group()
+        if sign == "{":
+            around.append(text)
+        elif sign == "}" and around:
+            head = around.pop()
+            if not head.startswith("@") and not any("print" in outer for outer in around):
+                yield head, text
+        elif around and not around[-1].startswith("@"):
+            continue
+        at = found.end()
+    if around and not around[-1].startswith("@"):
+        yield around[-1], sheet[at:]
 
 
 def _declared(declarations: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for declaration in declarations.lower().split(";"):
+    for declaration in declarations[:_MOST_CHARACTERS].lower().split(";"):
         name, _, value = declaration.partition(":")
         found[name.strip()] = value.replace("!important", "").strip()
     return found

@@ -11,6 +11,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from scanners.pages.domains import registrable
 from scanners.pages.hiding import Hiding, written_out
 from scanners.pages.likeness import sketch_of_sequence, sketch_of_text
+from scanners.pages.nesting import extent_of
 
 _REFERENCES = {
     "a": ("href", "xlink:href"),
@@ -96,7 +97,7 @@ def read_page(url: str, html: str) -> Page:
         title=_title(tree),
         keywords=_meta(tree, "keywords"),
         description=_meta(tree, "description"),
-        external=_grouped(_external(tree, url)),
+        external=_grouped(_external(tree, url, extent_of(html).nesting)),
         scripts=tuple(sorted(set(_scripts(tree)))),
         text_characters=len(text),
         text_sketch=sketch_of_text(text),
@@ -116,10 +117,10 @@ def _meta(tree: LexborHTMLParser, name: str) -> str:
     return ""
 
 
-def _external(tree: LexborHTMLParser, url: str) -> Iterator[External]:
+def _external(tree: LexborHTMLParser, url: str, nesting: int) -> Iterator[External]:
     own = registrable(urlsplit(url).hostname or "")
     base = _base(tree, url)
-    hiding = Hiding(tree)
+    hiding = Hiding(tree, nesting)
     for tag, reference, node in _references(tree):
         whole = _resolved(base, reference)
         domain = registrable(_host(whole))
@@ -138,7 +139,7 @@ def _references(tree: LexborHTMLParser) -> Iterator[tuple[str, str, LexborNode]]
                     yield tag, reference, node
     for node in tree.css("meta"):
         if (node.attributes.get("http-equiv") or "").lower() == "refresh":
-            for found in _REFRESH.finditer(node.attributes.get("content") or ""):
+            for found in _REFRESH.finditer((node.attributes.get("content") or "")[:2000]):
                 yield "refresh", found.group(1), node
 
 

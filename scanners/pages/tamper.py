@@ -1,5 +1,6 @@
 """Hidden links, new external content, changed names and replaced pages, against an approved baseline."""
 
+import asyncio
 import re
 from collections.abc import Iterable
 from urllib.parse import urljoin, urlsplit
@@ -9,6 +10,7 @@ from scanners.endings import NotApplicable, Unreachable
 from scanners.pages.domains import registrable
 from scanners.pages.hiding import WEAK
 from scanners.pages.likeness import likeness
+from scanners.pages.nesting import extent_of
 from scanners.pages.page import ACTIVE, External, Page, read_page
 from scanners.reach import Reach
 from scanners.web.intervention import require_own_answer
@@ -65,7 +67,11 @@ class PageTamper(Check[Page]):
         if own_answer.status != 200:
             status = own_answer.status
             raise Unreachable(Text(f"页面不在(HTTP {status})", f"the page is not there (HTTP {status})"))
-        return read_page(asset.url, own_answer.text())
+        html = own_answer.text()
+        if extent_of(html).excessive:
+            raise Unreachable(Text("页面结构异常庞大,无法判断", "the page is built to be too large to read"))
+        # A long page takes a second or two to read; the scan goes on meanwhile.
+        return await asyncio.to_thread(read_page, asset.url, html)
 
     def judge(self, asset: Asset, observed: Page, baseline: Baseline[Page] | None) -> Iterable[Weakness]:
         """Without a baseline hidden links only; with one, everything that was not approved."""

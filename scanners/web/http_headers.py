@@ -15,8 +15,8 @@ from secops.model.text import Text
 
 _HALF_A_YEAR_SECONDS = 180 * 86400
 _REDIRECTS = 5
-_MAX_AGE = re.compile(r"max-age\s*=\s*\"?(\d+)", re.IGNORECASE)
-_VERSION = re.compile(r"\d+\.\d+")
+_MAX_AGE = re.compile(r"max-age\s*=\s*\"?(\d{1,12})", re.IGNORECASE)
+_VERSION = re.compile(r"\d\.\d")
 _SESSION_COOKIE = re.compile(r"sess|token|auth|sid$|login|jwt", re.IGNORECASE)
 _TALKATIVE = ("Server", "X-Powered-By", "X-AspNet-Version", "X-AspNetMvc-Version", "X-Generator")
 

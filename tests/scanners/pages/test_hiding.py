@@ -45,6 +45,8 @@ HIDDEN = {
     + LINK
     + "<script>document.write('</div>')</script>",
     "written": "<script>document.write('<p style=\"display:none\"><a href=http:\\/\\/dark.com>x</a></p>')</script>",
+    "selector of many parts": f"<style>body #m > ul.z li:nth-child(1) {{display:none}}</style><div id=m><ul class=z><li>{LINK}",
+    "rule without an end": f"<style>.k {{ display:none</style><p class=k>{LINK}</p>",
     "far up": f"<div style='display:none'><table><tr><td><ul><li>{LINK}</ul></table></div>",
     "area of a map": "<div style='display:none'><map><area href='//dark.com'></map></div>",
 }
