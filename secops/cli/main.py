@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 
 import typer
 from rich.console import Console
@@ -72,7 +73,15 @@ def main() -> None:
     try:
         build()()
     except JindunError as error:
-        Console(stderr=True).print(
-            f"[bold red]{say(zh='错误', en='error')}[/]: {escape(str(error))}", highlight=False, soft_wrap=True
-        )
+        _complain(escape(str(error)))
         sys.exit(error.exit_code)
+    except Exception as error:
+        traceback.print_exc()
+        sentence = say(zh="这是津盾的缺陷,请连同以上内容报告", en="this is a bug of Jindun; please report it with the above")
+        _complain(f"{sentence} ({type(error).__name__})")
+        sys.exit(4)
+
+
+def _complain(sentence: str) -> None:
+    word = say(zh="错误", en="error")
+    Console(stderr=True).print(f"[bold red]{word}[/]: {sentence}", highlight=False, soft_wrap=True)
