@@ -233,9 +233,9 @@ def _never_tested(home: Home, tested: Sequence[_Tested]) -> list[_Tested]:
     known = {(row.asset, row.check) for row in tested}
     reason = Text("还没有扫描过", "no scan has looked at it yet")
     return [
-        _Tested(pair.system, pair.asset.id, pair.check.name, None, reason)
-        for pair in home.eyes.pairs(home.inventory.assets())
-        if (pair.asset.id, pair.check.name) not in known
+        _Tested(system, asset, check, None, reason)
+        for system, asset, check in home.eyes.everything()
+        if (asset, check) not in known
     ]
 
 

@@ -9,8 +9,9 @@ import typer
 from secops.cli.run_views import StepLines, print_run
 from secops.cli.scan_views import coverage, progress_bar, worst_findings
 from secops.cli.tables import console, print_json
-from secops.model.city import Asset, AssetKind
+from secops.model.city import Asset, AssetKind, System
 from secops.model.text import Text
+from secops.service.assessing import TIER_CHECK, assess_tiers, place_of
 from secops.service.home import Home, open_home
 from secops.service.reacting import react, reactions
 from secops.service.running import Watchers
@@ -56,15 +57,18 @@ def scan(
 ) -> None:
     """Scan, print, perhaps react."""
     with open_home() as home:
-        _require_authorised(home)
         chosen = _chosen(home, system or [], asset or [], kind or [])
         pairs = home.eyes.pairs(chosen, check or [])
+        if pairs:
+            _require_authorised(home)
         if learn:
             approved = len(home.eyes.learn(pairs, getpass.getuser()))
             console().print(say(zh=f"已批准 {approved} 条基线。", en=f"{approved} baselines approved."))
             return
-        with progress_bar(console(), len(pairs), quiet=as_json) as watch:
-            scanned = home.eyes.scan(pairs, watch)
+        narrowed = bool(asset or kind)
+        assessed = _assessed(home, system or [], chosen, narrowed) if not check or TIER_CHECK in check else []
+        with progress_bar(console(), len(pairs) + len(assessed), quiet=as_json) as watch:
+            scanned = home.eyes.scan(pairs, watch, assess_tiers(home.inventory, assessed))
         _show(home, scanned, as_json)
         if with_reaction:
             _react(home, scanned)
@@ -91,6 +95,13 @@ def _chosen(home: Home, systems: list[str], assets: list[str], kinds: list[Asset
         for one in wanted
         if (not systems or home.inventory.system_of(one.id).id in systems) and (not kinds or one.kind in kinds)
     ]
+
+
+def _assessed(home: Home, systems: list[str], chosen: list[Asset], narrowed: bool) -> list[System]:
+    """The systems whose tier is assessed: with the asset that bears it; those without assets unless narrowed to some."""
+    wanted = [home.inventory.system(name) for name in systems] or home.inventory.systems
+    known = {asset.id for asset in chosen}
+    return [one for one in wanted if place_of(home.inventory, one) in known or not (one.assets or narrowed)]
 
 
 def _show(home: Home, scanned: Scanned, as_json: bool) -> None:

@@ -181,7 +181,7 @@ def tier_weakness(system: System, ruling: TierRuling) -> Weakness | None:
     )
     return Weakness(
         weakness_class=WeaknessClass.RESILIENCE,
-        rule="tier.set-too-low",
+        rule="dr-tier.set-too-low",
         locator=("tier",),
         severity=Severity.HIGH if below_standard else Severity.MEDIUM,
         title=Text(f"{system.name.zh}:灾备等级设得过低", f"{system.name.en}: DR tier set too low"),

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -16,6 +16,7 @@ from secops.inventory.inventory import Inventory
 from secops.model.city import Asset
 from secops.model.outcome import Evaluation, Outcome
 from secops.model.step import Rescan, Result, Trouble
+from secops.service.assessing import TIER_CHECK, place_of
 from secops.store.finding_store import FindingStore, Recorded
 from secops.support.clock import now
 from secops.support.errors import JindunError
@@ -51,18 +52,37 @@ class Eyes:
 
     def pairs(self, assets: Iterable[Asset], checks: Sequence[str] = ()) -> tuple[Pair, ...]:
         """Every (asset, check) that applies; all checks when none is named. Raises BadInput for unknown checks."""
-        chosen = checks_named(checks) if checks else tuple(all_checks().values())
+        chosen = checks_named(checks, others=(TIER_CHECK,)) if checks else tuple(all_checks().values())
         return pairs_of(((self._inventory.system_of(asset.id).id, asset) for asset in assets), chosen)
 
-    def scan(self, pairs: Sequence[Pair], on_evaluated: Callable[[Evaluation], None] = _ignore) -> Scanned:
-        """Evaluate the pairs and record each outcome, while the scan goes on. An interrupted scan is recorded too."""
+    def everything(self) -> Iterator[tuple[str, str, str]]:
+        """System, asset and check of all that a scan of the whole city evaluates."""
+        for pair in self.pairs(self._inventory.assets()):
+            yield pair.system, pair.asset.id, pair.check.name
+        for system in self._inventory.systems:
+            yield system.id, place_of(self._inventory, system), TIER_CHECK
+
+    def scan(
+        self,
+        pairs: Sequence[Pair],
+        on_evaluated: Callable[[Evaluation], None] = _ignore,
+        assessed: Iterable[Evaluation] = (),
+    ) -> Scanned:
+        """Evaluate the pairs and record each outcome, while the scan goes on. An interrupted scan is recorded too.
+
+        Args:
+            assessed: what was judged without touching a target; recorded as part of this scan.
+        """
         name = f"{now():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
         recorder = _Recorder(self._store, name, on_evaluated)
+        untouched = tuple(assessed)
         try:
-            evaluations = asyncio.run(self._look(pairs, recorder.take))
+            for evaluation in untouched:
+                recorder.take(evaluation)
+            evaluations = asyncio.run(self._look(pairs, recorder.take)) if pairs else ()
         finally:
             recorder.flush()
-        return Scanned(name, evaluations, recorder.recorded)
+        return Scanned(name, (*untouched, *evaluations), recorder.recorded)
 
     def learn(self, pairs: Sequence[Pair], approved_by: str) -> list[Evaluation]:
         """Approve what the checks that compare with a baseline see now as the baseline; gives what was approved."""

@@ -87,7 +87,7 @@ def test_a_tier_set_too_low_is_shown(secops: Secops, tmp_path: Path) -> None:
     assert "DR tier set too low" in explained
     validated = secops("inventory", "validate", "city.yaml", "--json")
     assert validated.returncode == 0
-    assert [each["rule"] for each in json.loads(validated.stdout)["weaknesses"]] == ["tier.set-too-low"]
+    assert [each["rule"] for each in json.loads(validated.stdout)["weaknesses"]] == ["dr-tier.set-too-low"]
 
 
 def test_assets(secops: Secops) -> None:

@@ -107,7 +107,7 @@ def test_a_tier_set_too_low_is_a_weakness() -> None:
     assert (ruling.derived.action, ruling.effective.action) == (Tier.APPLICATION, Tier.DATA)
     weakness = tier_weakness(system(Tier.DATA), ruling)
     assert weakness is not None
-    assert weakness.rule == "tier.set-too-low"
+    assert weakness.rule == "dr-tier.set-too-low"
     assert weakness.weakness_class is WeaknessClass.RESILIENCE
     assert weakness.severity is Severity.MEDIUM
     assert "lower than the derived tier application" in weakness.reason.en
