@@ -1,10 +1,12 @@
 """Put a restored tree in the place of the damaged one."""
 
 from collections.abc import Mapping
+from posixpath import basename, dirname, join
 from typing import Any
 
 from playbooks.action import Action, Context, Options, Touches
-from secops.model.step import Command, Procedure, ProcedureFailed, Step, require
+from secops.model.city import Asset
+from secops.model.step import Command, Procedure, Step, require
 from secops.model.text import Text
 
 
@@ -31,37 +33,45 @@ class SiteAttach(Action[AttachOptions]):
     )
     touches = Touches.CHANGES
     options = AttachOptions
-    gives = frozenset({"replaced"})
+    gives = frozenset({"release", "replaced"})
 
     def plan(self, options: AttachOptions, context: Context) -> Procedure[Mapping[str, Any]]:
-        """Remember the old release, make the new link beside, move it over."""
+        """Remember the old release, move the new one beside it, make the new link beside, move it over."""
         tree = context.inventory.asset(options.tree)
-        before = yield Step("read link", Command(tree.host, ("readlink", "--", tree.path)), assume="release")
-        replaced = before.output.strip()
-        require(before, f"{tree.path} 不是符号链接", f"{tree.path} is not a symbolic link")
-        if replaced == options.source:
-            return {"replaced": replaced}
-        exists = yield Step("look for source", Command(tree.host, ("test", "-d", options.source)), assume="yes")
-        if not exists.ok:
-            raise ProcedureFailed(f"目录 {options.source} 不存在", f"there is no directory {options.source}")
-        beside = f"{tree.path}.{context.run}"
-        made = yield Step(
-            "link beside",
-            Command(tree.host, ("ln", "-sfn", "--", options.source, beside)),
-            changes=True,
-        )
-        require(made, "无法建立新链接", "the new link could not be made")
-        moved = yield Step(
-            "move link over",
-            Command(tree.host, ("mv", "-T", "--", beside, tree.path)),
-            changes=True,
-            check=_points_to(tree.host, tree.path, options.source),
-            # The move is atomic: while the link still leads to the old release, it has not begun.
-            untouched=_points_to(tree.host, tree.path, replaced),
-            irreversible=True,
-        )
-        require(moved, "无法切换到恢复的目录", "the restored tree could not be attached")
-        return {"replaced": replaced}
+        linked = yield Step("look for the link", Command(tree.host, ("test", "-L", tree.path)))
+        require(linked, f"{tree.path} 不是符号链接", f"{tree.path} is not a symbolic link")
+        before = yield Step("read the link", Command(tree.host, ("readlink", "-e", "--", tree.path)))
+        require(before, f"{tree.path} 指向的目录不存在", f"{tree.path} leads nowhere")
+        replaced = before.output.removesuffix("\n")
+        release = join(dirname(replaced), basename(options.source))
+        yield from _move_beside(tree.host, options.source, release)
+        yield from _lead_to(tree, replaced, release, f"{tree.path}.{context.run}")
+        return {"release": release, "replaced": replaced}
+
+
+def _move_beside(host: str, source: str, release: str) -> Procedure[None]:
+    moved = yield Step(
+        "move beside the old release",
+        Command(host, ("mv", "-T", "--", source, release)),
+        changes=True,
+        check=Command(host, ("test", "-d", release, "-a", "!", "-e", source)),
+    )
+    require(moved, f"无法把 {source} 移为新版本", f"{source} could not be moved to {release}")
+
+
+def _lead_to(tree: Asset, replaced: str, release: str, beside: str) -> Procedure[None]:
+    made = yield Step("link beside", Command(tree.host, ("ln", "-sfn", "--", release, beside)), changes=True)
+    require(made, "无法建立新链接", "the new link could not be made")
+    moved = yield Step(
+        "move the link over",
+        Command(tree.host, ("mv", "-T", "--", beside, tree.path)),
+        changes=True,
+        check=_points_to(tree.host, tree.path, release),
+        # The move is atomic: while the link still leads to the old release, it has not begun.
+        untouched=_points_to(tree.host, tree.path, replaced),
+        irreversible=True,
+    )
+    require(moved, "无法切换到恢复的目录", "the restored tree could not be attached")
 
 
 def _points_to(host: str, link: str, target: str) -> Command:

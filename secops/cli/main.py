@@ -77,7 +77,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except Exception as error:
         traceback.print_exc()
-        sentence = say(zh="这是津盾的缺陷,请连同以上内容报告", en="this is a bug of Jindun; please report it with the above")
+        sentence = say(
+            zh="这是津盾的缺陷,请连同以上内容报告", en="this is a bug of Jindun; please report it with the above"
+        )
         _complain(f"{sentence} ({type(error).__name__})")
         sys.exit(4)
 

@@ -69,14 +69,10 @@ class TerminalNarrator:
         )
         for name in (city.HEALTH, city.PORT, city.GRID):
             system = inventory.system(name)
-            ruling = inventory.tier_ruling(system)
-            row = (
-                tell(system.name),
-                int(inventory.level(system)),
-                inventory.tier(system),
-                tell(ruling.effective.because),
-            )
-            fill(made, [row])
+            tier = inventory.tier(system)
+            rulings = inventory.tier_ruling(system).rulings
+            because = [tell(one.decision.because) for one in rulings if one.binding and one.decision.action == tier]
+            fill(made, [(tell(system.name), int(inventory.level(system)), tier, "; ".join(because))])
         self._console.print(made)
 
     def scanning(self, total: int) -> AbstractContextManager[Watch]:

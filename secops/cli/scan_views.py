@@ -15,7 +15,6 @@ from secops.model.outcome import Evaluation
 from secops.support.language import say, tell
 
 _MOST_FINDINGS = 12
-_MOST_REASONS = 5
 
 
 @contextmanager
@@ -38,16 +37,19 @@ def progress_bar(console: Console, total: int, quiet: bool = False) -> Iterator[
 
 
 def coverage(evaluations: Sequence[Evaluation]) -> Group:
-    """How the evaluations ended, and the commonest reasons why something went untested."""
+    """How the evaluations ended; for each way of not testing, one example with its reason."""
     outcomes = Counter(one.outcome for one in evaluations)
     counted = " · ".join(f"{tell(OUTCOMES[outcome][0])} {count}" for outcome, count in outcomes.most_common())
-    reasons = Counter(tell(one.reason) for one in evaluations if not one.outcome.successful)
-    lines = [f"{len(evaluations)} {say(zh='项检查', en='evaluations')}: {counted}"]
-    lines += [f"  {count} × {reason}" for reason, count in reasons.most_common(_MOST_REASONS)]
-    if (more := len(reasons) - _MOST_REASONS) > 0:
-        command = "secops findings coverage"
-        lines.append(say(zh=f"  ……还有 {more} 种原因:{command}", en=f"  … and {more} more reasons: {command}"))
-    return Group(plain(lines[0]), *(plain(line, "dim") for line in lines[1:]))
+    examples = {one.outcome: one for one in reversed(evaluations) if not one.outcome.successful}
+    lines = [
+        f"  {tell(OUTCOMES[outcome][0])} {outcomes[outcome]}: {say(zh='例如', en='e.g.')} "
+        f"{example.asset} · {example.check}: {tell(example.reason)}"
+        for outcome, example in examples.items()
+    ]
+    if lines:
+        lines.append(say(zh="  逐项原因:secops findings coverage", en="  every reason: secops findings coverage"))
+    title = f"{len(evaluations)} {say(zh='项检查', en='evaluations')}: {counted}"
+    return Group(plain(title), *(plain(line, "dim") for line in lines))
 
 
 def worst_findings(findings: Sequence[Finding]) -> Group:
