@@ -4,7 +4,8 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +37,27 @@ _NEWEST_VERDICT = f"""
     SELECT point.id, asset, vault, engine, archive, taken, manifest, size_bytes, {_VERDICT_FIELDS} FROM point
     LEFT JOIN verdict ON number = (SELECT max(number) FROM verdict WHERE verdict.point = point.id)
 """  # noqa: S608 - made of constants
+_TALLIES = f"""
+    SELECT asset, vault, count(*), max(taken),
+        max(CASE WHEN readable = 'yes' AND restorable = 'yes' AND clean = 'yes' THEN taken END),
+        max(CASE WHEN readable = 'yes' AND restorable = 'yes' THEN judged END)
+    FROM ({_NEWEST_VERDICT}) GROUP BY asset, vault ORDER BY asset, vault
+"""  # noqa: S608 - made of constants
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The points of one asset in one vault."""
+
+    asset: str
+    vault: str
+    points: int
+    newest: datetime
+    """When the newest was taken."""
+    newest_clean: datetime | None
+    """When the newest that is proven clean was taken."""
+    proven: datetime | None
+    """When one was last restored and found equal to its manifest."""
 
 
 class UnknownPoint(BadInput):
@@ -96,6 +118,11 @@ class Catalogue:
         if row is None:
             raise UnknownPoint(point)
         return _point(row)
+
+    def tallies(self) -> Sequence[Tally]:
+        """What there is of each asset in each vault, by newest verdicts."""
+        with self._reading() as rows:
+            return [_tally(row) for row in rows.execute(_TALLIES)]
 
     def judge(self, point: str, verdict: Verdict) -> None:
         """Append a verdict; the newest one counts. The same one again changes nothing. Raises UnknownPoint."""
@@ -172,6 +199,18 @@ def _explained(path: Path) -> Iterator[None]:
         raise BadInput(
             Text(f"备份目录库 {path} 不可用:{error}", f"the catalogue {path} cannot be used: {error}")
         ) from error
+
+
+def _tally(row: tuple[str, ...]) -> Tally:
+    asset, vault, points, newest, clean, proven = row
+    return Tally(
+        asset,
+        vault,
+        int(points),
+        from_text(newest),
+        from_text(clean) if clean else None,
+        from_text(proven) if proven else None,
+    )
 
 
 def _fields(point: RestorePoint) -> tuple[str | int, ...]:

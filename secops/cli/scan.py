@@ -22,8 +22,9 @@ from secops.support.language import say
 verb = typer.Typer(
     name="scan",
     help=say(
-        zh="扫描授权范围内的资产。退出码:1 有发现,3 有未能测到的。",
-        en="Scan the assets in the authorised scope. Exit code 1: something is found; 3: something went untested.",
+        zh="扫描授权范围内的资产,并核对各系统的灾备等级(dr-tier)。退出码:1 有发现,3 有未能测到的。",
+        en="Scan the assets in the authorised scope, and assess the DR tier of each system (dr-tier). "
+        "Exit code 1: something is found; 3: something went untested.",
     ),
     invoke_without_command=True,
 )

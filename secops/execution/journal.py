@@ -6,10 +6,11 @@ Entries of a run form a hash chain, so that the record cannot be changed afterwa
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,19 @@ class Journal:
         """The newest run that this trigger began."""
         found = self._runs("where trigger = ? order by started desc, run limit 1", (trigger,))
         return found[0] if found else None
+
+    def counts(self) -> Mapping[tuple[Mode, RunState], int]:
+        """How many runs there are of each mode in each state; none is left out."""
+        with self._lock:
+            rows = self._db.execute("select mode, state, count(*) from runs group by mode, state").fetchall()
+        return dict.fromkeys(product(Mode, RunState), 0) | {(Mode(m), RunState(s)): count for m, s, count in rows}
+
+    def last_succeeded(self) -> Sequence[Run]:
+        """The newest real run that succeeded, of each playbook and system."""
+        newest = "select run, max(started) from runs where mode = ? and state = ? group by playbook, {system}"
+        newest = newest.format(system="json_extract(inputs, '$.system')")
+        clause = f"where run in (select run from ({newest})) order by started desc, run"  # noqa: S608
+        return self._runs(clause, (Mode.REAL, RunState.SUCCEEDED))
 
     def entries(self, run: str) -> Sequence[Entry]:
         """All of a run, in order."""

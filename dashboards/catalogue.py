@@ -1,0 +1,264 @@
+"""The one catalogue of what the service measures of itself and of the city, and of when that calls somebody.
+
+Moments are exported and not ages, so that an alert on an age also fires when nothing writes the file any more. Labels
+are closed lists or ids of the inventory and the library, never of findings, runs or copies.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from secops.model.text import Text
+
+
+class Kind(StrEnum):
+    """What a value does."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    """Only grows; its name ends in `_total`."""
+
+
+class Unit(StrEnum):
+    """What a value counts; the name says it."""
+
+    ITEMS = ""
+    SECONDS = "_seconds"
+    MOMENT = "_timestamp_seconds"
+    """Seconds since 1970, UTC."""
+    BYTES = "_bytes"
+
+
+class Urgency(StrEnum):
+    """How soon a person should look; the `severity` label of the alert."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One family of series."""
+
+    name: str
+    help: Text
+    labels: tuple[str, ...] = ()
+    unit: Unit = Unit.ITEMS
+    kind: Kind = Kind.GAUGE
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A condition over the metrics that calls somebody when it has held for a while."""
+
+    name: str
+    expression: str
+    """PromQL."""
+    hold_seconds: int
+    urgency: Urgency
+    summary: Text
+    """May hold `{{ $labels.x }}` and `{{ $value }}`."""
+
+
+METRICS = (
+    Metric(
+        "jindun_findings_open",
+        Text("未关闭的发现;level 为系统的等级保护级别", "Open findings; level is that of the system"),
+        ("severity", "level", "state"),
+    ),
+    Metric(
+        "jindun_pairs_untested",
+        Text(
+            "最近一次未测成的(资产,检查)对;never 为从未测过",
+            "Pairs of asset and check whose newest evaluation was not carried out; never: there was none",
+        ),
+        ("outcome",),
+    ),
+    Metric(
+        "jindun_check_last_success_timestamp_seconds",
+        Text("各检查最近一次测成的时刻", "When each check was last carried out on any asset"),
+        ("check",),
+        Unit.MOMENT,
+    ),
+    Metric("jindun_restore_points", Text("备份点数", "Restore points"), ("system", "vault")),
+    Metric(
+        "jindun_assets_without_copy",
+        Text("按灾备等级应有备份而没有的资产数", "Assets that the tier wants copied and that have no copy"),
+        ("system", "vault"),
+    ),
+    Metric(
+        "jindun_copy_newest_timestamp_seconds",
+        Text("最新备份点的时刻,取最落后的资产", "When the newest copy was taken, of the asset furthest behind"),
+        ("system", "vault"),
+        Unit.MOMENT,
+    ),
+    Metric(
+        "jindun_copy_newest_clean_timestamp_seconds",
+        Text(
+            "最新一个已证明干净的备份点的时刻,取最落后的资产;有资产没有则无此序列",
+            "When the newest copy that is proven clean was taken, of the asset furthest behind; absent if one has none",
+        ),
+        ("system", "vault"),
+        Unit.MOMENT,
+    ),
+    Metric(
+        "jindun_copy_proven_timestamp_seconds",
+        Text(
+            "最近一次通过恢复证明备份的时刻,取最落后的资产;有资产没有则无此序列",
+            "When a copy was last proven by restoring it, of the asset furthest behind; absent if one never was",
+        ),
+        ("system", "vault"),
+        Unit.MOMENT,
+    ),
+    Metric(
+        "jindun_rpo_target_seconds",
+        Text("从备份恢复时允许丢失的数据时长", "How old the newest copy may be, by the tier's policy"),
+        ("system",),
+        Unit.SECONDS,
+    ),
+    Metric(
+        "jindun_rto_target_seconds",
+        Text("从备份恢复时允许的恢复时间", "How long a recovery from a copy may take, by the tier's policy"),
+        ("system",),
+        Unit.SECONDS,
+    ),
+    Metric(
+        "jindun_proof_target_seconds",
+        Text("两次恢复验证之间允许的时长", "How far apart proofs by restore may be, by the tier's policy"),
+        ("system",),
+        Unit.SECONDS,
+    ),
+    Metric("jindun_runs_open", Text("尚未结束的剧本运行", "Playbook runs that have not ended"), ("mode", "state")),
+    Metric(
+        "jindun_runs_ended_total",
+        Text("已结束的剧本运行", "Playbook runs that have ended"),
+        ("mode", "state"),
+        kind=Kind.COUNTER,
+    ),
+    Metric(
+        "jindun_runs_waiting",
+        Text("等人批准或判定的真实运行", "Real runs that wait for a person to approve or decide"),
+    ),
+    Metric(
+        "jindun_recovery_seconds",
+        Text("最近一次成功恢复的用时 T5−T0,已知时才有", "T5−T0 of the last recovery that succeeded, where it is known"),
+        ("system", "playbook"),
+        Unit.SECONDS,
+    ),
+    Metric(
+        "jindun_state_bytes",
+        Text("服务自身数据所占空间", "What the service's own records take up"),
+        ("store",),
+        Unit.BYTES,
+    ),
+    Metric(
+        "jindun_collected_timestamp_seconds",
+        Text("这些指标的采集时刻", "When these metrics were collected"),
+        unit=Unit.MOMENT,
+    ),
+)
+
+ALERTS = (
+    Alert(
+        "JindunGraveFindingOpen",
+        'sum by (level, severity) (jindun_findings_open{severity=~"critical|high", level=~"3|4|5"}) > 0',
+        300,
+        Urgency.CRITICAL,
+        Text(
+            "第 {{ $labels.level }} 级系统有 {{ $value }} 个 {{ $labels.severity }} 级发现未关闭",
+            "{{ $value }} open {{ $labels.severity }} findings on systems of level {{ $labels.level }}",
+        ),
+    ),
+    Alert(
+        "JindunCheckStale",
+        "time() - jindun_check_last_success_timestamp_seconds > 2 * 86400",
+        3600,
+        Urgency.WARNING,
+        Text(
+            "检查 {{ $labels.check }} 已 {{ $value | humanizeDuration }} 没有测成",
+            "the check {{ $labels.check }} was not carried out for {{ $value | humanizeDuration }}",
+        ),
+    ),
+    Alert(
+        "JindunCheckBroken",
+        'jindun_pairs_untested{outcome="error"} > 0',
+        0,
+        Urgency.WARNING,
+        Text("{{ $value }} 项检查因程序缺陷未测成", "{{ $value }} evaluations ended by a bug of the product"),
+    ),
+    Alert(
+        "JindunCopyMissing",
+        "jindun_assets_without_copy > 0",
+        3600,
+        Urgency.CRITICAL,
+        Text(
+            "系统 {{ $labels.system }} 有 {{ $value }} 项资产在 {{ $labels.vault }} 没有备份",
+            "{{ $value }} assets of {{ $labels.system }} have no copy in {{ $labels.vault }}",
+        ),
+    ),
+    Alert(
+        "JindunCopyTooOld",
+        "time() - jindun_copy_newest_timestamp_seconds > on (system) group_left () jindun_rpo_target_seconds",
+        600,
+        Urgency.CRITICAL,
+        Text(
+            "系统 {{ $labels.system }} 在 {{ $labels.vault }} 的最新备份已有 {{ $value | humanizeDuration }},超过 RPO",
+            "the newest copy of {{ $labels.system }} in {{ $labels.vault }} is {{ $value | humanizeDuration }} old, "
+            "more than its RPO",
+        ),
+    ),
+    Alert(
+        "JindunNoCleanCopy",
+        "jindun_restore_points > 0 unless jindun_copy_newest_clean_timestamp_seconds",
+        3600,
+        Urgency.CRITICAL,
+        Text(
+            "系统 {{ $labels.system }} 在 {{ $labels.vault }} 有资产没有已证明干净的备份",
+            "an asset of {{ $labels.system }} has no copy in {{ $labels.vault }} that is proven clean",
+        ),
+    ),
+    Alert(
+        "JindunCopyUnproven",
+        "time() - jindun_copy_proven_timestamp_seconds > on (system) group_left () 2 * jindun_proof_target_seconds",
+        600,
+        Urgency.WARNING,
+        Text(
+            "系统 {{ $labels.system }} 在 {{ $labels.vault }} 的备份已 {{ $value | humanizeDuration }} 未经恢复验证",
+            "no copy of {{ $labels.system }} in {{ $labels.vault }} was proven by a restore for "
+            "{{ $value | humanizeDuration }}",
+        ),
+    ),
+    Alert(
+        "JindunRunWaiting",
+        "jindun_runs_waiting > 0",
+        300,
+        Urgency.CRITICAL,
+        Text("{{ $value }} 个运行在等人批准或判定", "{{ $value }} runs wait for a person"),
+    ),
+    Alert(
+        "JindunRunFailed",
+        'increase(jindun_runs_ended_total{mode="real", state=~"failed|rolled_back"}[1h]) > 0',
+        0,
+        Urgency.CRITICAL,
+        Text(
+            "一小时内有剧本运行以 {{ $labels.state }} 结束",
+            "a playbook run ended as {{ $labels.state }} in the last hour",
+        ),
+    ),
+    Alert(
+        "JindunRecoveryTooSlow",
+        "jindun_recovery_seconds > on (system) group_left () jindun_rto_target_seconds",
+        0,
+        Urgency.WARNING,
+        Text(
+            "系统 {{ $labels.system }} 最近一次恢复用时 {{ $value | humanizeDuration }},超过 RTO",
+            "the last recovery of {{ $labels.system }} took {{ $value | humanizeDuration }}, more than its RTO",
+        ),
+    ),
+    Alert(
+        "JindunSilent",
+        "absent(jindun_collected_timestamp_seconds) or time() - jindun_collected_timestamp_seconds > 900",
+        300,
+        Urgency.CRITICAL,
+        Text("津盾的指标超过 15 分钟没有更新", "Jindun's metrics have not been renewed for 15 minutes"),
+    ),
+)

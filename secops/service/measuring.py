@@ -1,0 +1,245 @@
+"""What the metrics of the catalogue are at this moment, read from a home: one small function per metric."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import cached_property, lru_cache
+from itertools import product
+from pathlib import Path
+from typing import TypeAlias
+
+from backup.catalogue import Tally
+from backup.engine import engines
+from backup.policies import Policy, policy_for
+from playbooks.copies import vaults_by_tier
+from secops.evidence.chain import Kind
+from secops.evidence.verify import BrokenPack, read_pack
+from secops.execution.journal import Mode, RunState
+from secops.model.city import Asset, CentreRole, Level
+from secops.model.finding import Finding, Severity, State
+from secops.model.outcome import Outcome
+from secops.service.home import Home
+from secops.service.packing import pack_path
+from secops.store.finding_store import LARGEST_PAGE, CoverageRow, Filter
+from secops.support.clock import now
+from secops.support.errors import BadInput
+
+Series: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
+"""Values of the labels in the catalogue's order, and the value."""
+
+NO_LEVEL = "none"
+"""Of a finding whose system left the inventory."""
+NEVER = "never"
+_STORES = {
+    "findings": "findings.sqlite*",
+    "journal": "journal.sqlite*",
+    "restore_points": "restore_points.sqlite*",
+    "evidence": "evidence/*",
+}
+"""The service's records below its state folder; a database counts with its write-ahead log."""
+_OPEN = tuple(state for state in State if state.open)
+_WAITING = (RunState.WAITING_APPROVAL, RunState.WAITING_DECISION)
+
+
+class View:
+    """One look at a home: what is read once and serves several metrics."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.runs = home.journal.counts()
+
+    @cached_property
+    def coverage(self) -> dict[tuple[str, str], CoverageRow | None]:
+        """The newest evaluation of each asset and check that a whole scan would evaluate."""
+        rows = {(row.asset, row.check): row for row in self.home.store.coverage()}
+        return {(asset, check): rows.get((asset, check)) for _, asset, check in self.home.eyes.everything()}
+
+    @cached_property
+    def tallies(self) -> dict[tuple[str, str], list[Tally]]:
+        """By system and vault; copies of assets that left the inventory are left out."""
+        known = {asset.id: self.home.inventory.system_of(asset.id).id for asset in self.home.inventory.assets()}
+        found = defaultdict(list)
+        for tally in self.home.catalogue.tallies():
+            if tally.asset in known:
+                found[known[tally.asset], tally.vault].append(tally)
+        return dict(found)
+
+    @cached_property
+    def policies(self) -> list[tuple[str, Policy]]:
+        """The policy of every system that has a tier."""
+        inventory = self.home.inventory
+        tiers = ((system.id, inventory.tier(system)) for system in inventory.systems)
+        return [(system, policy_for(tier)) for system, tier in tiers if tier]
+
+    def furthest_behind(self, moment: Callable[[Tally], datetime | None]) -> Series:
+        """The earliest moment of the assets of a system in a vault; nothing when one of them has none."""
+        for pair, tallies in self.tallies.items():
+            moments = [found for tally in tallies if (found := moment(tally))]
+            if len(moments) == len(tallies):
+                yield pair, min(moments).timestamp()
+
+
+FILLED: dict[str, Callable[[View], Series]] = {}
+"""What fills each metric of the catalogue, by name."""
+
+
+def fills(name: str) -> Callable[[Callable[[View], Series]], Callable[[View], Series]]:
+    """Marks what fills the metric of that name."""
+
+    def mark(fill: Callable[[View], Series]) -> Callable[[View], Series]:
+        FILLED[name] = fill
+        return fill
+
+    return mark
+
+
+@fills("jindun_findings_open")
+def _findings_open(view: View) -> Series:
+    levels = {system.id: str(int(view.home.inventory.level(system))) for system in view.home.inventory.systems}
+    counts = Counter(
+        (finding.weakness.severity.value, levels.get(finding.system, NO_LEVEL), finding.state.value)
+        for finding in _open_findings(view.home)
+    )
+    shown = product(Severity, [str(int(level)) for level in Level], _OPEN)
+    return (dict.fromkeys(shown, 0) | counts).items()
+
+
+def _open_findings(home: Home) -> Iterator[Finding]:
+    which, cursor = Filter(states=frozenset(_OPEN)), None
+    while True:
+        page = home.store.list(which, LARGEST_PAGE, cursor)
+        yield from page.findings
+        if not (cursor := page.next_cursor):
+            return
+
+
+@fills("jindun_pairs_untested")
+def _pairs_untested(view: View) -> Series:
+    outcomes = Counter(row.outcome.value if row else NEVER for row in view.coverage.values())
+    untested = [outcome.value for outcome in Outcome if not outcome.successful]
+    return [((outcome,), outcomes[outcome]) for outcome in (*untested, NEVER)]
+
+
+@fills("jindun_check_last_success_timestamp_seconds")
+def _check_last_success(view: View) -> Series:
+    newest: dict[str, datetime] = {}
+    for (_, check), row in view.coverage.items():
+        if row and row.last_successful:
+            newest[check] = max(row.last_successful, newest.get(check, row.last_successful))
+    return [((check,), moment.timestamp()) for check, moment in newest.items()]
+
+
+@fills("jindun_restore_points")
+def _restore_points(view: View) -> Series:
+    return [(pair, sum(tally.points for tally in tallies)) for pair, tallies in view.tallies.items()]
+
+
+@fills("jindun_assets_without_copy")
+def _assets_without_copy(view: View) -> Series:
+    missing: Counter[tuple[str, ...]] = Counter()
+    for system, asset in _to_be_copied(view.home):
+        for vault in _vaults(view.home, asset):
+            copied = {tally.asset for tally in view.tallies.get((system, vault), ())}
+            missing[system, vault] += asset.id not in copied
+    return missing.items()
+
+
+def _to_be_copied(home: Home) -> Iterator[tuple[str, Asset]]:
+    """The system and asset of everything in production that has a tier and an engine."""
+    production = home.inventory.centre_with(CentreRole.PRODUCTION)
+    kinds = frozenset().union(*(engine.kinds for engine in engines().values()))
+    for system in home.inventory.systems:
+        for asset in system.assets if home.inventory.tier(system) else ():
+            if production and asset.centre == production.id and asset.kind in kinds:
+                yield system.id, asset
+
+
+def _vaults(home: Home, asset: Asset) -> Sequence[str]:
+    try:
+        return [vault.id for vault in vaults_by_tier(home.inventory, asset)]
+    except BadInput:
+        return ()
+
+
+@fills("jindun_copy_newest_timestamp_seconds")
+def _copy_newest(view: View) -> Series:
+    return view.furthest_behind(lambda tally: tally.newest)
+
+
+@fills("jindun_copy_newest_clean_timestamp_seconds")
+def _copy_newest_clean(view: View) -> Series:
+    return view.furthest_behind(lambda tally: tally.newest_clean)
+
+
+@fills("jindun_copy_proven_timestamp_seconds")
+def _copy_proven(view: View) -> Series:
+    return view.furthest_behind(lambda tally: tally.proven)
+
+
+@fills("jindun_rpo_target_seconds")
+def _rpo_target(view: View) -> Series:
+    return [((system,), policy.from_copy.rpo) for system, policy in view.policies]
+
+
+@fills("jindun_rto_target_seconds")
+def _rto_target(view: View) -> Series:
+    return [((system,), policy.from_copy.rto) for system, policy in view.policies]
+
+
+@fills("jindun_proof_target_seconds")
+def _proof_target(view: View) -> Series:
+    return [((system,), policy.verify_every) for system, policy in view.policies]
+
+
+@fills("jindun_runs_open")
+def _runs_open(view: View) -> Series:
+    return [(pair, count) for pair, count in view.runs.items() if not pair[1].ended]
+
+
+@fills("jindun_runs_ended_total")
+def _runs_ended(view: View) -> Series:
+    return [(pair, count) for pair, count in view.runs.items() if pair[1].ended]
+
+
+@fills("jindun_runs_waiting")
+def _runs_waiting(view: View) -> Series:
+    return [((), sum(view.runs[Mode.REAL, state] for state in _WAITING))]
+
+
+@fills("jindun_recovery_seconds")
+def _recovery(view: View) -> Series:
+    for run in view.home.journal.last_succeeded():
+        # T1 is the finding's; without it nobody knows T0 either.
+        pack = pack_path(view.home, run.id)
+        if run.inputs["finding"] and pack.is_file() and (seconds := _recovery_in(pack)) is not None:
+            yield (run.inputs["system"], run.playbook), seconds
+
+
+@lru_cache(maxsize=4096)
+def _recovery_in(pack: Path) -> float | None:
+    """T5−T0 as a pack says it; None when it does not, or is not whole. Packs never change."""
+    seconds = None
+    try:
+        for record in read_pack(pack, None):
+            if record.kind == Kind.TIMING:
+                seconds = record.body["measures"]["rto"]["seconds"]  # type: ignore[index]
+    except (BrokenPack, BadInput):
+        return None
+    return seconds
+
+
+@fills("jindun_state_bytes")
+def _state_bytes(view: View) -> Series:
+    return [((store,), sum(map(_size, view.home.state.glob(pattern)))) for store, pattern in _STORES.items()]
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:  # a write-ahead log goes when its last reader does
+        return 0
+
+
+@fills("jindun_collected_timestamp_seconds")
+def _collected(_view: View) -> Series:
+    return [((), now().timestamp())]
