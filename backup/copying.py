@@ -26,7 +26,6 @@ def take_copy(engine: Engine, source: Asset, vault: Vault, keys: Keys, taken: da
     The tree is listed before and after: what changed in between is in the manifest as changing, and is not held
     against the copy later.
     """
-    yield from engine.prepare(source, vault, keys)
     before = yield from take_manifest(source.host, source.path, "list the source before")
     archive = archive_name(source, taken)
     copied = yield from engine.backup(source, vault, keys, archive, taken)
@@ -40,6 +39,6 @@ def take_copy(engine: Engine, source: Asset, vault: Vault, keys: Keys, taken: da
         archive=archive,
         taken=taken,
         manifest=manifest.digest,
-        size_bytes=copied.size_bytes,
+        size_bytes=manifest.size_bytes,
     )
     return Copy(point, manifest, copied)

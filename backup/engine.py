@@ -41,8 +41,6 @@ class Copied:
 
     archive: str
     taken: datetime
-    size_bytes: int
-    """Of the source."""
     added_bytes: int
     """What the vault grew by."""
     seconds: float
@@ -68,7 +66,8 @@ class Engine(ABC):
 
     @abstractmethod
     def backup(self, source: Asset, vault: Vault, keys: Keys, archive: str, taken: datetime) -> Procedure[Copied]:
-        """Copy the source. An archive of that name that is there already is the copy (resume)."""
+        """Copy the source, preparing the vault when it is not. An archive of that name that is there already is the
+        copy (resume)."""
 
     @abstractmethod
     def points(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[tuple[str, ...]]:

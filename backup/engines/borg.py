@@ -10,6 +10,7 @@ import re
 import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from backup.engine import Copied, CopyBroken, Engine, Keys
@@ -29,9 +30,10 @@ _LEFT_ALONE = re.compile(r": file changed while we backed it up$")
 _VAGUE = "Connection closed by remote host"
 """All that borg says when it reads the end of the connection before it reads ssh's last words."""
 _NO_ARCHIVES = '{"archives": []}'
-_SAMPLE_INFO = json.dumps(
-    {"archives": [{"duration": 0, "stats": {"original_size": 0, "deduplicated_size": 0}}]},
-)
+_NOT_FOUND = 127
+"""How `env` and shells end when the program is not there."""
+_SAMPLE_COPY = '{"archive": {"duration": 0, "stats": {"deduplicated_size": 0}}}'
+_NO_REPOSITORY = re.compile(r"Repository \S+ does not exist")
 
 
 class Borg(Engine):
@@ -44,43 +46,40 @@ class Borg(Engine):
 
     def prepare(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[None]:
         repository = _repository(source.host, source, vault, keys)
-        yield from _find_borg(source.host)
         made = yield Step(
             "make the repository",
             repository.borg("init", "--make-parent-dirs", "--encryption", "repokey-blake2", repository.address),
             changes=True,
-            check=repository.borg("list", "--json", "--last", "1", repository.address),
+            conclusive="already exists",
             timeout_seconds=_SHORT_SECONDS,
         )
-        yield from _must(repository, made, f"无法在备份库 {vault.id} 建立存储", f"cannot prepare vault {vault.id}")
+        if "already exists" not in made.error_output:
+            yield from _must(repository, made, f"无法在备份库 {vault.id} 建立存储", f"cannot prepare vault {vault.id}")
 
     def backup(self, source: Asset, vault: Vault, keys: Keys, archive: str, taken: datetime) -> Procedure[Copied]:
+        """One call of borg in the usual case: each costs about half a second before it does anything."""
         repository = _repository(source.host, source, vault, keys)
-        when = taken.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        copy = repository.create(archive, source.path, taken)
         made = yield Step(
             "copy the source",
-            repository.borg(
-                "create", "--timestamp", when, repository.archive(archive), ".", within=source.path, good=(0, 1)
-            ),
+            copy,
             changes=True,
-            check=repository.borg("info", "--json", repository.archive(archive)),
+            conclusive=f"{_NO_REPOSITORY.pattern}|already exists",
+            assume=_SAMPLE_COPY,
             timeout_seconds=_LONG_SECONDS,
         )
+        if _NO_REPOSITORY.search(made.error_output):
+            yield from self.prepare(source, vault, keys)
+            made = yield Step("copy the source at last", copy, changes=True, timeout_seconds=_LONG_SECONDS)
         if _FULL.search(made.error_output):
             yield from _give_back_room(repository, made, vault)
-        if "already exists" not in made.error_output:
-            yield from _must(repository, made, f"备份 {source.id} 失败", f"copying {source.id} failed")
+        if "already exists" in made.error_output:
+            return (yield from _measure(repository, archive, taken))
+        yield from _must(repository, made, f"备份 {source.id} 失败", f"copying {source.id} failed")
         warnings = tuple(line for line in made.error_output.splitlines() if line) if made.exit_code == 1 else ()
         if unread := [warning for warning in warnings if not _LEFT_ALONE.search(warning)]:
             yield from _set_aside(repository, archive, vault, unread)
-        info = yield Step(
-            "measure the copy",
-            repository.borg("info", "--json", repository.archive(archive)),
-            assume=_SAMPLE_INFO,
-            timeout_seconds=_SHORT_SECONDS,
-        )
-        yield from _must(repository, info, f"备份 {archive} 未在备份库中", f"the copy {archive} is not in the vault")
-        return _copied(info.output, archive, taken, warnings)
+        return _copied(json.loads(made.output)["archive"], archive, taken, warnings)
 
     def points(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[tuple[str, ...]]:
         repository = _repository(source.host, source, vault, keys)
@@ -109,7 +108,6 @@ class Borg(Engine):
         self, source: Asset, point: RestorePoint, vault: Vault, keys: Keys, host: str, into: str
     ) -> Procedure[None]:
         repository = _repository(host, source, vault, keys)
-        yield from _find_borg(host)
         held = yield Step(
             "look that the directory is empty",
             Command(host, ("find", into, "-mindepth", "1", "-print", "-quit"), good_exit_codes=(0, 1)),
@@ -154,6 +152,12 @@ class _Repository:
             env=self._environment(),
             good_exit_codes=good,
         )
+
+    def create(self, archive: str, path: str, taken: datetime) -> Command:
+        """Copy the directory; 1 is a warning."""
+        when = taken.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        argv = ("--json", "--timestamp", when, self.archive(archive), ".")
+        return self.borg("create", *argv, within=path, good=(0, 1))
 
     @property
     def over_ssh(self) -> bool:
@@ -210,14 +214,15 @@ def _ssh(keys: Keys) -> tuple[str, ...]:
     return ("ssh", "-F", "/dev/null", *identity, *chosen)
 
 
-def _find_borg(host: str) -> Procedure[None]:
-    found = yield Step("find borg", Command(host, ("borg", "--version")))
-    if not found.ok:
-        detail = (found.reason or found.error_output).strip()
-        raise ProcedureFailed(
-            f"{host} 上无法运行 borg(Debian 软件包 borgbackup):{detail}",
-            f"borg cannot be run on {host} (Debian package borgbackup): {detail}",
-        )
+def _measure(repository: _Repository, archive: str, taken: datetime) -> Procedure[Copied]:
+    """What the vault says of a copy that was made before an interruption."""
+    info = yield Step(
+        "measure the copy",
+        repository.borg("info", "--json", repository.archive(archive)),
+        timeout_seconds=_SHORT_SECONDS,
+    )
+    yield from _must(repository, info, f"备份 {archive} 未在备份库中", f"the copy {archive} is not in the vault")
+    return _copied(json.loads(info.output)["archives"][0], archive, taken, ())
 
 
 def _give_back_room(repository: _Repository, made: Result, vault: Vault) -> Procedure[None]:
@@ -260,15 +265,12 @@ def _set_aside(repository: _Repository, archive: str, vault: Vault, unread: list
     )
 
 
-def _copied(info: str, archive: str, taken: datetime, warnings: tuple[str, ...]) -> Copied:
-    newest = json.loads(info)["archives"][0]
-    stats = newest["stats"]
+def _copied(made: dict[str, Any], archive: str, taken: datetime, warnings: tuple[str, ...]) -> Copied:
     return Copied(
         archive,
         taken,
-        size_bytes=int(stats["original_size"]),
-        added_bytes=int(stats["deduplicated_size"]),
-        seconds=float(newest["duration"]),
+        added_bytes=int(made["stats"]["deduplicated_size"]),
+        seconds=float(made["duration"]),
         warnings=warnings,
     )
 
@@ -297,7 +299,7 @@ _CAUSES = (
         "备份库比上次所见更旧:被回退或替换",
         "the vault is older than when last seen: rolled back or replaced",
     ),
-    (r"Repository \S+ does not exist", "备份库中没有此资产的存储", "the vault has no repository of this asset"),
+    (_NO_REPOSITORY.pattern, "备份库中没有此资产的存储", "the vault has no repository of this asset"),
     (r"Connection (?:refused|timed out|reset|closed)[^\n]*", "无法连接备份库", "the vault cannot be reached"),
 )
 
@@ -315,5 +317,11 @@ def _must(repository: _Repository, result: Result, zh: str, en: str) -> Procedur
     for pattern, cause_zh, cause_en in _CAUSES:
         if found := re.search(pattern, trace):
             raise ProcedureFailed(f"{zh}:{cause_zh}({found[0]})", f"{en}: {cause_en} ({found[0]})")
+    if result.exit_code == _NOT_FOUND:
+        where = repository.host
+        raise ProcedureFailed(
+            f"{zh}:{where} 上没有 borg(Debian 软件包 borgbackup)",
+            f"{en}: there is no borg on {where} (Debian package borgbackup)",
+        )
     detail = result.reason or (trace.strip().splitlines() or [""])[-1]
     raise ProcedureFailed(f"{zh}:{detail}", f"{en}: {detail}")

@@ -9,6 +9,7 @@ For each step of a procedure it knows approval's outcome, journal, timeout, retr
 """
 
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -228,7 +229,7 @@ class Executor:
             result = self._attempt(step, step.effect, deadline)
             self._at_boundary(Boundary.AFTER_EFFECT, path)
             delay = retry.delay_after(attempt)
-            last = result.ok or attempt >= retry.attempts or step.irreversible
+            last = result.ok or attempt >= retry.attempts or step.irreversible or _conclusive(step, result)
             if last or time.monotonic() + delay >= deadline:
                 return self._conclude(path, step, digest, result, How.PERFORMED)
             time.sleep(delay)
@@ -251,6 +252,10 @@ class Executor:
         began = time.monotonic()
         result = self._runner.perform(effect, min(step.timeout_seconds, left))
         return replace(result, seconds=round(time.monotonic() - began, 6))
+
+
+def _conclusive(step: Step, result: Result) -> bool:
+    return bool(step.conclusive and re.search(step.conclusive, result.error_output))
 
 
 def input_hash(step: Step) -> str:

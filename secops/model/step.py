@@ -132,6 +132,8 @@ class Step:
     untouched: Effect | None = None
     """A probe that succeeds when the effect has not begun: lets a resume repeat an irreversible step safely."""
     irreversible: bool = False
+    conclusive: str = ""
+    """A regular expression searched in the error output: a failure that trying again would not change."""
     assume: str = ""
     """The output that a rehearsal goes on with in place of performing a changing effect."""
     timeout_seconds: float = 30.0

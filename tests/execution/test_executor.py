@@ -108,6 +108,12 @@ def test_retries_until_it_succeeds(journal: Journal, runners: Runners, tmp_path:
     assert [e.body["attempt"] for e in journal.entries("r1") if e.kind is Kind.INTENT] == [1, 2, 3]
 
 
+def test_a_conclusive_failure_is_not_tried_again(journal: Journal, runners: Runners) -> None:
+    step = Step("try", Command(LOCAL, ("cat", "/nothing/here")), conclusive="No such file")
+    executor(journal, runners).run("s", one(step), Allowance(30, Retry(attempts=5, delay_seconds=5)))
+    assert [e.body["attempt"] for e in journal.entries("r1") if e.kind is Kind.INTENT] == [1]
+
+
 def test_the_timeout_of_the_procedure_bounds_every_effect(journal: Journal, runners: Runners) -> None:
     step = Step("sleep", Command(LOCAL, ("sleep", "30")))
     assert executor(journal, runners).run("s", one(step), Allowance(0.3)) == Trouble.TIMEOUT
