@@ -2,12 +2,12 @@
 PYTHON := .venv/bin/python
 SOURCES := secops scanners backup playbooks dashboards
 
-.PHONY: demo test fast lint docs clean setup
+.PHONY: demo test fast lint docs clean setup setup-dev
 
 demo: setup          ## Play the whole story on this machine: scan, back up, attack, restore, prove
 	$(PYTHON) -m secops demo
 
-test: setup lint     ## Everything, with the real servers
+test: setup-dev lint     ## Everything, with the real servers
 	$(PYTHON) -m pytest -n 2 --dist loadgroup --maxprocesses 2
 
 fast: setup          ## The inner loop, under a minute
@@ -26,6 +26,9 @@ docs: setup          ## Write the generated reference pages and JSON Schemas
 
 setup:
 	@scripts/setup
+
+setup-dev:
+	@scripts/setup dev
 
 clean:               ## Remove what the targets above made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

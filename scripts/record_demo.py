@@ -14,10 +14,9 @@ from rich.console import Console
 
 from secops.cli.narrator import TerminalNarrator
 from secops.demo.centres import start
-from secops.demo.city import write_home
+from secops.demo.city import settle
 from secops.demo.story import tell
 from secops.model.text import Text
-from secops.service.home import Home
 from secops.support import language
 
 _TELLING = frozenset({"Intrusion", "Detection", "Plan", "Response", "Evidence"})
@@ -43,10 +42,7 @@ def record(file: Path) -> None:
     """Play the story once and write its picture. Raises SystemExit when the picture would tell of this machine."""
     screen = Console(record=True, width=_WIDTH, file=io.StringIO(), highlight=False)
     with start() as centres:
-        folder = centres.folder / "home"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        write_home(centres, folder)
-        with Home(folder) as home:
+        with settle(centres) as home:
             recorder = Recorder(screen)
             tell(centres, home, recorder)
         private = (str(centres.folder), str(Path.home()), gethostname(), getuser())

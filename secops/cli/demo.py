@@ -11,10 +11,9 @@ import typer
 from secops.cli.narrator import TerminalNarrator
 from secops.cli.tables import console
 from secops.demo.centres import start
-from secops.demo.city import write_home
+from secops.demo.city import settle
 from secops.demo.story import Proof, tell
 from secops.model.text import Text
-from secops.service.home import Home
 from secops.support.errors import BadInput
 from secops.support.language import say
 
@@ -49,14 +48,11 @@ def demo(keep: Keep = False, evidence: Evidence = None) -> None:
     signal.signal(signal.SIGTERM, _as_interrupt)
     screen = console()
     with start() as centres:
-        folder = centres.folder / "home"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        write_home(centres, folder)
-        with Home(folder) as home:
+        with settle(centres) as home:
             proof = tell(centres, home, TerminalNarrator(screen))
         if evidence:
             _copy(proof, evidence)
-        screen.print(_farewell(folder, evidence, centres.keep() if keep else None), highlight=False, markup=False)
+        screen.print(_farewell(home.folder, evidence, centres.keep() if keep else None), highlight=False, markup=False)
 
 
 def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:

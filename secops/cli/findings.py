@@ -12,7 +12,7 @@ import typer
 
 from secops.cli.finding_tables import print_finding, print_findings, print_history
 from secops.cli.finding_words import OUTCOMES, STATES, outcome_word
-from secops.cli.tables import console, fill, plain, print_json, table
+from secops.cli.tables import AsJson, console, fill, plain, print_json, table
 from secops.model.finding import Severity, State
 from secops.model.outcome import Outcome
 from secops.model.text import Text
@@ -33,7 +33,6 @@ verb = typer.Typer(
 Id = Annotated[
     str, typer.Argument(metavar="ID", help=say(zh="发现的编号,前几位即可。", en="Id of the finding, or how it begins."))
 ]
-AsJson = Annotated[bool, typer.Option("--json", help=say(zh="输出 JSON。", en="Print JSON."))]
 Severities = Annotated[
     list[Severity] | None, typer.Option("--severity", help=say(zh="严重程度,可重复。", en="Severity; may be repeated."))
 ]

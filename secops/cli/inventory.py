@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from secops.cli.tables import console, facts, fill, print_json, table
+from secops.cli.tables import AsJson, console, facts, fill, print_json, table
 from secops.inventory.grading import Grading
 from secops.inventory.inventory import Inventory
 from secops.inventory.load import load_inventory, sample_inventory
@@ -41,7 +41,6 @@ InventoryFile = Annotated[
         show_default=False,
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help=say(zh="输出 JSON。", en="Print JSON."))]
 SystemId = Annotated[str, typer.Argument(metavar="SYSTEM", help=say(zh="系统 id。", en="Id of the system."))]
 Levels = Annotated[
     list[int] | None, typer.Option("--level", min=1, max=5, help=say(zh="等保级别。", en="Level 1 to 5."))

@@ -6,10 +6,11 @@ import traceback
 
 import typer
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text as Shown
 
 import secops.cli
 from secops import __version__
+from secops.cli.tables import plain
 from secops.support import language
 from secops.support.errors import JindunError
 from secops.support.language import say
@@ -73,7 +74,7 @@ def main() -> None:
     try:
         build()()
     except JindunError as error:
-        _complain(escape(str(error)))
+        _complain(str(error))
         sys.exit(error.exit_code)
     except Exception as error:
         traceback.print_exc()
@@ -85,5 +86,5 @@ def main() -> None:
 
 
 def _complain(sentence: str) -> None:
-    word = say(zh="错误", en="error")
-    Console(stderr=True).print(f"[bold red]{word}[/]: {sentence}", highlight=False, soft_wrap=True)
+    word = Shown(say(zh="错误", en="error"), style="bold red")
+    Console(stderr=True).print(word.append(": ", style="default").append_text(plain(sentence)), soft_wrap=True)

@@ -12,7 +12,7 @@ from playbooks.engine import nobody_approves
 from playbooks.load import Playbook, read_playbook
 from secops.cli.playbook_views import print_playbook, print_runs
 from secops.cli.run_views import StepLines, print_plan, print_run, print_steps
-from secops.cli.tables import console, fill, plain, print_json, table
+from secops.cli.tables import AsJson, console, fill, plain, print_json, table
 from secops.execution.journal import Mode, RunState
 from secops.model.finding import Finding
 from secops.model.text import Text
@@ -46,7 +46,6 @@ By = Annotated[
         "--as", help=say(zh="以谁的名义(只是自称,未经认证)。", en="In whose name (claimed, not authenticated).")
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help=say(zh="输出 JSON。", en="Print JSON."))]
 
 
 @verb.command(help=say(zh="校验剧本文件,一次列出全部问题。", en="Check playbook files; every problem at once."))

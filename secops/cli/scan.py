@@ -2,19 +2,21 @@
 
 import getpass
 import sys
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
 from secops.cli.run_views import StepLines, print_run
 from secops.cli.scan_views import coverage, progress_bar, worst_findings
-from secops.cli.tables import console, print_json
+from secops.cli.tables import AsJson, console, plain, print_json
 from secops.model.city import Asset, AssetKind, System
+from secops.model.finding import Finding
 from secops.model.text import Text
 from secops.service.assessing import TIER_CHECK, assess_tiers, place_of
 from secops.service.home import Home, open_home
 from secops.service.reacting import react, reactions
-from secops.service.running import Watchers
+from secops.service.running import Ended, Watchers
 from secops.service.scanning import Scanned
 from secops.support.errors import BadInput
 from secops.support.language import say
@@ -43,7 +45,6 @@ Learn = Annotated[
     bool,
     typer.Option("--learn", help=say(zh="把现在看到的批准为基线。", en="Approve what is seen now as the baseline.")),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help=say(zh="输出 JSON。", en="Print JSON."))]
 
 
 @verb.callback()
@@ -70,9 +71,11 @@ def scan(
         assessed = _assessed(home, system or [], chosen, narrowed) if not check or TIER_CHECK in check else []
         with progress_bar(console(), len(pairs) + len(assessed), quiet=as_json) as watch:
             scanned = home.eyes.scan(pairs, watch, assess_tiers(home.inventory, assessed))
-        _show(home, scanned, as_json)
-        if with_reaction:
-            _react(home, scanned)
+        if not as_json:
+            _show(home, scanned)
+        runs = list(_react(home, scanned, quiet=as_json)) if with_reaction else []
+        if as_json:
+            _show_json(home, scanned, runs)
         sys.exit(_exit_code(scanned))
 
 
@@ -105,33 +108,47 @@ def _assessed(home: Home, systems: list[str], chosen: list[Asset], narrowed: boo
     return [one for one in wanted if place_of(home.inventory, one) in known or not (one.assets or narrowed)]
 
 
-def _show(home: Home, scanned: Scanned, as_json: bool) -> None:
-    found = [home.store.get(name) for name in (*scanned.recorded.new, *scanned.recorded.reopened)]
-    if as_json:
-        evaluations = [
-            {"asset": one.asset, "check": one.check, "outcome": one.outcome, "reason": one.reason}
-            for one in scanned.evaluations
-        ]
-        print_json({"scan": scanned.id, "evaluations": evaluations, "recorded": scanned.recorded, "findings": found})
-        return
+def _show(home: Home, scanned: Scanned) -> None:
     screen = console()
     screen.print(coverage(scanned.evaluations))
     recorded = scanned.recorded
-    counts = (len(recorded.new), len(recorded.seen_again), len(recorded.reopened), len(recorded.resolved))
-    screen.print(
-        say(
-            zh="新 {} · 仍在 {} · 复发 {} · 已解决 {}", en="new {} · still there {} · came back {} · resolved {}"
-        ).format(*counts)
-    )
-    if found:
+    counted = say(zh="新 {} · 仍在 {} · 复发 {} · 已解决 {}", en="new {} · still there {} · came back {} · resolved {}")
+    changes = (recorded.new, recorded.seen_again, recorded.reopened, recorded.resolved)
+    screen.print(counted.format(*map(len, changes)))
+    if found := _changed(home, scanned):
         screen.print(worst_findings(found))
 
 
-def _react(home: Home, scanned: Scanned) -> None:
+def _show_json(home: Home, scanned: Scanned, runs: list[Ended]) -> None:
+    evaluations = [
+        {"asset": one.asset, "check": one.check, "outcome": one.outcome, "reason": one.reason}
+        for one in scanned.evaluations
+    ]
+    found = _changed(home, scanned)
+    ended = [{"run": one.run.id, "playbook": one.run.playbook, "state": one.run.state} for one in runs]
+    recorded = scanned.recorded
+    print_json({"scan": scanned.id, "evaluations": evaluations, "recorded": recorded, "findings": found, "runs": ended})
+
+
+def _changed(home: Home, scanned: Scanned) -> list[Finding]:
+    return [home.store.get(name) for name in (*scanned.recorded.new, *scanned.recorded.reopened)]
+
+
+def _react(home: Home, scanned: Scanned, quiet: bool) -> Iterator[Ended]:
+    """Run what the findings call for. A playbook whose inputs are missing is told of and keeps no other from running."""
     for reaction in reactions(home, (*scanned.recorded.new, *scanned.recorded.reopened)):
-        with StepLines(console(), reaction.playbook.spec.name) as lines:
-            ended = react(home, reaction, Watchers(on_progress=lines))
-        print_run(home, ended)
+        try:
+            if quiet:
+                yield react(home, reaction)
+                continue
+            with StepLines(console(), reaction.playbook.spec.name) as lines:
+                ended = react(home, reaction, Watchers(on_progress=lines))
+            print_run(home, ended)
+            yield ended
+        except BadInput as error:
+            name = reaction.playbook.spec.id
+            said = say(zh=f"剧本 {name} 未执行:{error}", en=f"playbook {name} was not run: {error}")
+            console(stderr=True).print(plain(said, "yellow"))
 
 
 def _exit_code(scanned: Scanned) -> int:

@@ -3,19 +3,26 @@
 import os
 import sys
 from collections.abc import Iterable
+from typing import Annotated
 
 import orjson
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text as Shown
 
+from secops.support.language import say
+
+AsJson = Annotated[bool, typer.Option("--json", help=say(zh="输出 JSON。", en="Print JSON."))]
+
 _PIPE_WIDTH = 180
 
 
-def console() -> Console:
-    """Standard output; into a pipe, wide enough that rows are rarely broken."""
-    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
-    return Console(width=wide, highlight=False)
+def console(stderr: bool = False) -> Console:
+    """Standard output, or error; into a pipe, wide enough that rows are rarely broken."""
+    stream = sys.stderr if stderr else sys.stdout
+    wide = None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+    return Console(width=wide, highlight=False, stderr=stderr)
 
 
 def table(title: str, *columns: str) -> Table:

@@ -1,0 +1,1 @@
+"""The web console. Not there yet: the terminal shows everything."""

@@ -34,7 +34,7 @@ from secops.model.city import (
     Vault,
 )
 from secops.model.text import Text
-from secops.service.home import FILE
+from secops.service.home import FILE, Home
 from secops.service.settings import BackupSettings, ScopeSettings, Settings
 from secops.support.clock import now
 
@@ -71,6 +71,13 @@ def write_home(centres: Centres, folder: Path) -> Inventory:
     _write_yaml(folder / FILE, settings(centres))
     _write_yaml(folder / "inventory.yaml", city(centres))
     return load_inventory(folder / "inventory.yaml")
+
+
+def settle(centres: Centres) -> Home:
+    """Make the home of a service for the demo's city below the demo's folder, and open it."""
+    folder = centres.folder / "home"
+    write_home(centres, folder)
+    return Home(folder)
 
 
 def settings(centres: Centres) -> Settings:

@@ -18,11 +18,13 @@ from secops.evidence.timings import Timings
 from secops.evidence.verify import Verification, verify_pack
 from secops.execution.journal import Mode, RunState
 from secops.inventory.inventory import Inventory
+from secops.model.city import Asset
 from secops.model.finding import Finding
 from secops.model.outcome import Evaluation
 from secops.model.restore_point import RestorePoint
 from secops.model.step import Fetch
 from secops.model.text import Text
+from secops.service.assessing import assess_tiers
 from secops.service.canary import Canary
 from secops.service.home import Home
 from secops.service.packing import pack_path, timings_of
@@ -135,7 +137,7 @@ def _first_scan(home: Home, narrator: Narrator) -> None:
     )
     page = home.inventory.asset(city.PAGE)
     home.eyes.learn(home.eyes.pairs([page]), OPERATOR.en)
-    _scan(home, narrator, home.inventory.assets())
+    _scan(home, narrator, home.inventory.assets(), tuple(assess_tiers(home.inventory, home.inventory.systems)))
 
 
 def _back_up(home: Home, narrator: Narrator) -> None:
@@ -215,10 +217,10 @@ def _prove(home: Home, narrator: Narrator, ended: Ended, reaction: Reaction, can
     return proof
 
 
-def _scan(home: Home, narrator: Narrator, assets: Sequence[object]) -> Scanned:
-    pairs = home.eyes.pairs(assets)  # type: ignore[arg-type]
-    with narrator.scanning(len(pairs)) as watch:
-        scanned = home.eyes.scan(pairs, watch)
+def _scan(home: Home, narrator: Narrator, assets: Sequence[Asset], assessed: Sequence[Evaluation] = ()) -> Scanned:
+    pairs = home.eyes.pairs(assets)
+    with narrator.scanning(len(pairs) + len(assessed)) as watch:
+        scanned = home.eyes.scan(pairs, watch, assessed)
     narrator.scanned(scanned, [home.store.get(name) for name in scanned.recorded.new])
     return scanned
 

@@ -105,5 +105,7 @@ class Finding:
 def finding_id(weakness_class: WeaknessClass, asset: str, rule: str, locator: tuple[str, ...]) -> str:
     """`1-` (the version of the key) and 32 base32 characters of a SHA-256 over class, asset, rule and locator."""
     text = "\x1f".join((weakness_class.value, asset, rule, *locator))
-    digest = base64.b32encode(hashlib.sha256(b"v1\x1f" + text.encode("utf-8", "surrogatepass")).digest()).decode().lower()
+    digest = (
+        base64.b32encode(hashlib.sha256(b"v1\x1f" + text.encode("utf-8", "surrogatepass")).digest()).decode().lower()
+    )
     return f"1-{digest[:32]}"
