@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text as Shown
 
-from secops.cli.tables import AsJson
+from secops.cli.options import AsJson
 from secops.evidence.keys import PUBLIC_KEY_NAME, load_public_key
 from secops.evidence.summary import Summary, summarise
 from secops.evidence.timings import MEASURES, MOMENTS

@@ -12,7 +12,8 @@ import typer
 
 from secops.cli.finding_tables import print_finding, print_findings, print_history
 from secops.cli.finding_words import OUTCOMES, STATES, outcome_word
-from secops.cli.tables import AsJson, console, fill, plain, print_json, table
+from secops.cli.options import AsJson
+from secops.cli.tables import console, fill, plain, print_json, table
 from secops.model.finding import Severity, State
 from secops.model.outcome import Outcome
 from secops.model.text import Text

@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from secops.cli.tables import AsJson, console, facts, fill, print_json, table
+from secops.cli.options import AsJson
+from secops.cli.tables import console, facts, fill, print_json, table
 from secops.inventory.grading import Grading
 from secops.inventory.inventory import Inventory
 from secops.inventory.load import load_inventory, sample_inventory

@@ -27,8 +27,19 @@ def _early_language(arguments: list[str]) -> None:
             language.choose(chosen)
 
 
-def build() -> typer.Typer:
-    """The application with every verb found: a module here with a `verb`, a typer.Typer that carries its name."""
+def _verb_named(arguments: list[str]) -> str:
+    """The first argument that is neither an option nor the value of one; only its module is imported then."""
+    words = iter(arguments)
+    for word in words:
+        if word in ("--home", "--lang"):
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
+
+
+def build(wanted: str = "") -> typer.Typer:
+    """The application with the wanted verb, or with every verb found: a module here with a `verb`, a typer.Typer."""
     app = typer.Typer(
         help=say(
             zh="津盾:城市安全监测与容灾编排。", en="Jindun 津盾: security monitoring and DR orchestration for a city."
@@ -58,7 +69,7 @@ def build() -> typer.Typer:
         if lang:
             language.choose(lang)
 
-    for module in modules_in(secops.cli):
+    for module in modules_in(secops.cli, only=wanted):
         verb = getattr(module, "verb", None)
         if isinstance(verb, typer.Typer):
             app.add_typer(verb)
@@ -72,7 +83,7 @@ def main() -> None:
         print(f"jindun {__version__}")
         return
     try:
-        build()()
+        build(_verb_named(sys.argv[1:]))()
     except JindunError as error:
         _complain(str(error))
         sys.exit(error.exit_code)

@@ -10,9 +10,10 @@ import typer
 from playbooks.approvals import Approval
 from playbooks.engine import nobody_approves
 from playbooks.load import Playbook, read_playbook
+from secops.cli.options import AsJson
 from secops.cli.playbook_views import print_playbook, print_runs
 from secops.cli.run_views import StepLines, print_plan, print_run, print_steps
-from secops.cli.tables import AsJson, console, fill, plain, print_json, table
+from secops.cli.tables import console, fill, plain, print_json, table
 from secops.execution.journal import Mode, RunState
 from secops.model.finding import Finding
 from secops.model.text import Text

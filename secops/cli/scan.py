@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from secops.cli.options import AsJson
 from secops.cli.run_views import StepLines, print_run
 from secops.cli.scan_views import coverage, progress_bar, worst_findings
-from secops.cli.tables import AsJson, console, plain, print_json
+from secops.cli.tables import console, plain, print_json
 from secops.model.city import Asset, AssetKind, System
 from secops.model.finding import Finding
 from secops.model.text import Text

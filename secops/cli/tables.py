@@ -3,17 +3,11 @@
 import os
 import sys
 from collections.abc import Iterable
-from typing import Annotated
 
 import orjson
-import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text as Shown
-
-from secops.support.language import say
-
-AsJson = Annotated[bool, typer.Option("--json", help=say(zh="输出 JSON。", en="Print JSON."))]
 
 _PIPE_WIDTH = 180
 

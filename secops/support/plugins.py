@@ -8,10 +8,14 @@ from typing import TypeVar
 Plugin = TypeVar("Plugin")
 
 
-def modules_in(package: ModuleType) -> list[ModuleType]:
-    """Every module below `package`, imported, by name. A module that fails to import is an error, never skipped."""
+def modules_in(package: ModuleType, only: str = "") -> list[ModuleType]:
+    """Every module below `package`, imported, by name. A module that fails to import is an error, never skipped.
+
+    When there is one called `only`, that one alone.
+    """
     prefix = package.__name__ + "."
-    return [import_module(found.name) for found in walk_packages(package.__path__, prefix) if not found.ispkg]
+    names = [found.name for found in walk_packages(package.__path__, prefix) if not found.ispkg]
+    return [import_module(name) for name in ([prefix + only] if prefix + only in names else names)]
 
 
 def plugins_in(package: ModuleType, kind: type[Plugin]) -> dict[str, Plugin]:

@@ -12,6 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.service.homes import environment, new_home
 
+pytestmark = pytest.mark.slow  # each starts a process of its own
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:

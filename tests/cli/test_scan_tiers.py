@@ -10,6 +10,8 @@ import pytest
 
 from tests.service.homes import HOST, SYSTEM, environment, new_home, strip_assets
 
+pytestmark = pytest.mark.slow  # each starts a process of its own
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:

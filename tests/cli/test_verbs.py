@@ -10,6 +10,9 @@ import pytest
 
 from tests.service.conftest import Town, served, town
 
+pytestmark = pytest.mark.slow  # each starts a process of its own
+
+
 __all__ = ["served", "town"]
 
 
