@@ -61,9 +61,13 @@ def _none(before: datetime, passed: list[tuple[RestorePoint, Text]]) -> Text:
 
 
 def _with_passed(zh: str, en: str, passed: list[tuple[RestorePoint, Text]]) -> Text:
+    """The sentence with what was passed over; copies that one thing speaks against are named together."""
     if not passed:
         return Text(f"{zh}。", f"{en}.")
+    together: dict[Text, list[str]] = {}
+    for point, why in passed:
+        together.setdefault(why, []).append(point.id)
     return Text(
-        f"{zh};未采用:" + ";".join(f"{point.id} {why.zh}" for point, why in passed) + "。",
-        f"{en}; passed over: " + "; ".join(f"{point.id} {why.en}" for point, why in passed) + ".",
+        f"{zh};未采用:" + ";".join(f"{'、'.join(ids)} {why.zh}" for why, ids in together.items()) + "。",
+        f"{en}; passed over: " + "; ".join(f"{', '.join(ids)} {why.en}" for why, ids in together.items()) + ".",
     )

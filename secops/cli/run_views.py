@@ -150,7 +150,7 @@ class StepLines:
         if record.state is not StepState.DONE:
             line.append(f"  {tell(record.because)}", style="default")
         elif because := record.outputs.get("because"):
-            line.append(f"  {tell(Text(**because))}", style="dim")
+            line.append(f"\n      {tell(Text(**because))}", style="dim")
         if record.over_budget_seconds:
             over = format_duration(record.over_budget_seconds)
             line.append(say(zh=f"  超出预算 {over}", en=f"  {over} over budget"), style="yellow")

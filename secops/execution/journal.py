@@ -6,7 +6,8 @@ Entries of a run form a hash chain, so that the record cannot be changed afterwa
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -127,6 +128,8 @@ class Journal:
             if version < _SCHEMA_VERSION:
                 self._db.executescript(_SCHEMA)
                 self._db.execute(f"pragma user_version = {_SCHEMA_VERSION}")
+        except sqlite3.OperationalError as error:
+            raise _not_written(error) from None
         except sqlite3.DatabaseError as error:
             raise BadInput(
                 Text(f"{path} 不是可用的日志库:{error}", f"{path} is not a usable journal: {error}")
@@ -139,8 +142,7 @@ class Journal:
     def begin(self, run: Run, token: int) -> None:
         """Record a new run. Raises BadInput when the id is taken."""
         row = (run.id, run.playbook, run.text, run.mode, to_text(run.started), run.state, *_both(run.because))
-        with self._lock, self._db:
-            self._db.execute("begin immediate")
+        with self._transaction():
             try:
                 self._db.execute(
                     "insert into runs values (?,?,?,?,?,?,?,?,?,?)", (*row, _json(run.inputs), run.trigger)
@@ -158,14 +160,12 @@ class Journal:
 
     def append(self, run: str, token: int, kind: Kind, path: str, body: dict[str, Any]) -> Entry:
         """Write one entry and wait until it is on disk. Raises Fenced when a larger token has written."""
-        with self._lock, self._db:
-            self._db.execute("begin immediate")
+        with self._transaction():
             return self._insert(run, token, kind, path, body)
 
     def set_state(self, run: str, token: int, state: RunState, because: Text) -> None:
         """Where the run is now, and why."""
-        with self._lock, self._db:
-            self._db.execute("begin immediate")
+        with self._transaction():
             self._insert(run, token, Kind.STATE, "", {"state": state, "zh": because.zh, "en": because.en})
             change = "update runs set state = ?, because_zh = ?, because_en = ? where run = ?"
             self._db.execute(change, (state, *_both(because), run))
@@ -208,6 +208,17 @@ class Journal:
             ).fetchall()
         return [_entry(row) for row in rows]
 
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of it is on disk when the block ends, or nothing. Raises Incomplete when the disk is full or busy."""
+        with self._lock:
+            try:
+                with self._db:
+                    self._db.execute("begin immediate")
+                    yield
+            except sqlite3.OperationalError as error:
+                raise _not_written(error) from None
+
     def _runs(self, clause: str, arguments: tuple[object, ...]) -> list[Run]:
         columns = "run, playbook, text, mode, started, inputs, trigger, state, because_zh, because_en"
         with self._lock:
@@ -237,6 +248,14 @@ class Journal:
 def entry_hash(previous: str, n: int, token: int, kind: str, path: str, at: str, body: str) -> str:
     """SHA-256, hex, over the previous hash and every field, joined by the unit separator."""
     return hashlib.sha256("\x1f".join((previous, str(n), str(token), kind, path, at, body)).encode()).hexdigest()
+
+
+def _not_written(error: sqlite3.OperationalError) -> Incomplete:
+    return Incomplete(
+        Text(
+            f"日志无法写入,后续步骤不会执行:{error}", f"the journal cannot be written, so nothing more is done: {error}"
+        )
+    )
 
 
 def _run(row: tuple[Any, ...]) -> Run:

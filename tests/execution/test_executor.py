@@ -15,7 +15,7 @@ from secops.execution.secrets import Secrets
 from secops.model.step import LOCAL, Command, Procedure, Step, Trouble
 from secops.model.text import Text
 from secops.support.clock import now
-from secops.support.errors import BadInput
+from secops.support.errors import BadInput, Incomplete
 
 
 class Interrupted(BaseException):
@@ -215,3 +215,19 @@ def test_a_file_that_is_no_journal_is_refused_and_kept(tmp_path: Path, content: 
     with pytest.raises(BadInput, match="not a usable journal"):
         Journal(path)
     assert path.read_bytes() == content
+
+
+def test_nothing_is_done_when_the_intent_cannot_be_written(journal: Journal, runners: Runners, tmp_path: Path) -> None:
+    pages = journal._db.execute("pragma page_count").fetchone()[0]
+    journal._db.execute(f"pragma max_page_count = {pages}")
+    step = append_line(tmp_path / "f")
+
+    def fill() -> Procedure[None]:
+        for number in range(1000):
+            yield Step(f"probe {number}", Command(LOCAL, ("true",)))
+        yield step
+
+    with pytest.raises(Incomplete, match="the journal cannot be written"):
+        executor(journal, runners).run("s", fill())
+    assert not (tmp_path / "f").exists()
+    assert journal.run("r1").id == "r1"
