@@ -34,7 +34,7 @@ class SelectClean(Action[SelectOptions]):
     options = SelectOptions
     gives = frozenset({"point", "taken", "because"})
 
-    def plan(self, options: SelectOptions, context: Context) -> Procedure[Mapping[str, Any]]:  # noqa: ARG002
+    def plan(self, options: SelectOptions, context: Context) -> Procedure[Mapping[str, Any]]:
         """One look into the catalogue."""
         points = yield from points_of(options.asset)
         decision = select_clean(points, from_text(options.before))

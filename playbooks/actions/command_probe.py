@@ -30,7 +30,7 @@ class CommandProbe(Action[ProbeOptions]):
     options = ProbeOptions
     gives = frozenset({"output"})
 
-    def plan(self, options: ProbeOptions, context: Context) -> Procedure[Mapping[str, Any]]:  # noqa: ARG002
+    def plan(self, options: ProbeOptions, context: Context) -> Procedure[Mapping[str, Any]]:
         """One probe."""
         result = yield Step(f"ask {options.argv[0]}", Command(options.host, options.argv))
         require(result, f"命令 {options.argv[0]} 失败", f"the command {options.argv[0]} failed")

@@ -36,7 +36,7 @@ class CommandRun(Action[CommandOptions]):
     options = CommandOptions
     gives = frozenset({"output"})
 
-    def plan(self, options: CommandOptions, context: Context) -> Procedure[Mapping[str, Any]]:  # noqa: ARG002
+    def plan(self, options: CommandOptions, context: Context) -> Procedure[Mapping[str, Any]]:
         """One step."""
 
         def probe(argv: tuple[str, ...]) -> Command | None:

@@ -32,7 +32,7 @@ class ScanGate(Action[GateOptions]):
     touches = Touches.READS
     options = GateOptions
 
-    def plan(self, options: GateOptions, context: Context) -> Procedure[Mapping[str, Any]]:  # noqa: ARG002
+    def plan(self, options: GateOptions, context: Context) -> Procedure[Mapping[str, Any]]:
         """One rescan, elsewhere."""
         effect = Rescan(options.asset, options.checks, at=options.at)
         seen = yield Step("rescan the copy", effect, assume="[]", timeout_seconds=60)

@@ -29,7 +29,7 @@ class ScanRescan(Action[RescanOptions]):
     touches = Touches.READS
     options = RescanOptions
 
-    def plan(self, options: RescanOptions, context: Context) -> Procedure[Mapping[str, Any]]:  # noqa: ARG002
+    def plan(self, options: RescanOptions, context: Context) -> Procedure[Mapping[str, Any]]:
         """One rescan."""
         seen = yield Step("rescan", Rescan(options.asset, options.checks), assume="[]", timeout_seconds=60)
         require(seen, "复测未通过", "the asset did not pass the checks")

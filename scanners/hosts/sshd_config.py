@@ -64,9 +64,9 @@ class SshdConfig(Check[Effective]):
 
     def judge(
         self,
-        asset: Asset,  # noqa: ARG002
+        asset: Asset,
         observed: Effective,
-        baseline: Baseline[Effective] | None,  # noqa: ARG002
+        baseline: Baseline[Effective] | None,
     ) -> Iterable[Weakness]:
         """One weakness per setting."""
         for rule in _RULES:

@@ -79,7 +79,7 @@ class TcpPorts(Check[Ports]):
         self,
         asset: Asset,
         observed: Ports,
-        baseline: Baseline[Ports] | None,  # noqa: ARG002
+        baseline: Baseline[Ports] | None,
     ) -> Iterable[Weakness]:
         """Undeclared and open, declared and not open, declared and clear text."""
         for port in observed.open:

@@ -220,7 +220,7 @@ class ExposedFiles(Check[Files]):
         self,
         asset: Asset,
         observed: Files,
-        baseline: Baseline[Files] | None,  # noqa: ARG002
+        baseline: Baseline[Files] | None,
     ) -> Iterable[Weakness]:
         """What was handed out, has the content of what was asked for, and is not the answer to everything."""
         for exposure in EXPOSURES:

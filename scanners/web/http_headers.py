@@ -64,9 +64,9 @@ class HttpHeaders(Check[Headers]):
 
     def judge(
         self,
-        asset: Asset,  # noqa: ARG002
+        asset: Asset,
         observed: Headers,
-        baseline: Baseline[Headers] | None,  # noqa: ARG002
+        baseline: Baseline[Headers] | None,
     ) -> Iterable[Weakness]:
         """One weakness per header, or per cookie, of the origin."""
         if observed.content_type in ("text/html", "application/xhtml+xml", ""):

@@ -96,7 +96,7 @@ class Tls(Check[Handshake]):
         self,
         asset: Asset,
         observed: Handshake,
-        baseline: Baseline[Handshake] | None,  # noqa: ARG002
+        baseline: Baseline[Handshake] | None,
     ) -> Iterable[Weakness]:
         """Dates, name, trust, strength and protocols, each apart."""
         if not observed.chain:

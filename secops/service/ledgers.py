@@ -43,7 +43,7 @@ class Ledgers:
             "verdicts": lambda point, verdict: catalogue.judge(point, _VERDICT.validate_python(verdict)),
         }
 
-    def perform(self, effect: Consult | Enter, timeout_seconds: float) -> Result:  # noqa: ARG002
+    def perform(self, effect: Consult | Enter, timeout_seconds: float) -> Result:
         """As Performs.perform; the ledgers are local files, the timeout is theirs."""
         try:
             if isinstance(effect, Consult):
