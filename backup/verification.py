@@ -39,31 +39,37 @@ class Scratch:
         return f"{self.directory.rstrip('/')}/{point.archive}"
 
 
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A restore point and all that proving it takes."""
+
+    engine: Engine
+    source: Asset
+    point: RestorePoint
+    vault: Vault
+    keys: Keys
+    manifest: Manifest
+    """Of the source when it was copied."""
+
+
 def verify(
-    engine: Engine,
-    source: Asset,
-    point: RestorePoint,
-    vault: Vault,
-    keys: Keys,
-    scratch: Scratch,
-    manifest: Manifest,
-    judged: datetime,
-    rescan: Rescan | None = None,
+    candidate: Candidate, scratch: Scratch, judged: datetime, rescan: Rescan | None = None
 ) -> Procedure[Verified]:
-    """The verdict on `point`, whose source had `manifest`; `judged` is the present moment.
+    """The verdict on a restore point; `judged` is the present moment.
 
     `rescan` looks at the restored folder where it is served; without it `clean` stays unknown. The folder is removed
     in every case that ends in a verdict. A folder that is there already is refused before anything is done.
     """
+    point = candidate.point
     try:
-        yield from engine.read_check(source, vault, keys, point.archive)
+        yield from candidate.engine.read_check(candidate.source, candidate.vault, candidate.keys, point.archive)
     except ProcedureFailed as failed:
         return Verified(_not_proven(Verdict(judged=judged), "readable", failed))
     readable = Verdict(readable=Proof.YES, judged=judged)
     yield from _refuse_leftovers(point, scratch)
     # Not `finally`: a generator that is closed must not yield, and a run that was killed cleans up when resumed.
     try:
-        verified = yield from _look(engine, source, point, vault, keys, scratch, manifest, readable, rescan)
+        verified = yield from _look(candidate, scratch, readable, rescan)
     except ProcedureFailed as failed:
         verified = Verified(_not_proven(readable, "restorable", failed))
     yield from _clean_up(point, scratch)
@@ -79,20 +85,11 @@ def _refuse_leftovers(point: RestorePoint, scratch: Scratch) -> Procedure[None]:
     )
 
 
-def _look(
-    engine: Engine,
-    source: Asset,
-    point: RestorePoint,
-    vault: Vault,
-    keys: Keys,
-    scratch: Scratch,
-    manifest: Manifest,
-    readable: Verdict,
-    rescan: Rescan | None,
-) -> Procedure[Verified]:
+def _look(candidate: Candidate, scratch: Scratch, readable: Verdict, rescan: Rescan | None) -> Procedure[Verified]:
     """Restore, compare, scan."""
+    source, point, manifest = candidate.source, candidate.point, candidate.manifest
     folder = scratch.folder(point)
-    yield from engine.restore(source, point, vault, keys, scratch.host, folder)
+    yield from candidate.engine.restore(source, point, candidate.vault, candidate.keys, scratch.host, folder)
     restored = yield from take_manifest(scratch.host, folder, "list the restored copy", assume=manifest)
     differences = compare(manifest, restored)
     if differences:

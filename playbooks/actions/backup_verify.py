@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from backup.engine import Keys
-from backup.verification import Scratch, verify
+from backup.verification import Candidate, Scratch, verify
 from playbooks.action import Action, Context, Options, Touches
 from playbooks.copies import engine_for
 from playbooks.ledgers import enter_verdict, manifest_of, points_of, present_moment
@@ -74,8 +73,8 @@ def _prove(
     scratch = Scratch(place.host, place.path)
     at = f"{place.url.rstrip('/')}/{point.archive}/"
     rescan = Rescan(options.page, options.checks, at=at) if options.page else None
-    keys: Keys = context.keys
-    verified = yield from verify(engine_for(source), source, point, vault, keys, scratch, manifest, judged, rescan)
+    candidate = Candidate(engine_for(source), source, point, vault, context.keys, manifest)
+    verified = yield from verify(candidate, scratch, judged, rescan)
     yield from enter_verdict(point.id, verified.verdict)
     return verified.verdict
 

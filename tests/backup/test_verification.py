@@ -9,7 +9,7 @@ from backup.copying import Copy, take_copy
 from backup.engine import Engine
 from backup.engines.borg import borg
 from backup.manifest import Manifest
-from backup.verification import Scratch, Verified, verify
+from backup.verification import Candidate, Scratch, Verified, verify
 from secops.execution.executor import Boundary
 from secops.execution.runner import failure
 from secops.model.restore_point import Proof
@@ -63,7 +63,9 @@ def verified(
 ) -> Verified:
     expected = manifest or copied.manifest
     outcome = performing.run(
-        verify(borg, shelf.source, copied.point, shelf.vault, shelf.keys, scratch, expected, later(9), rescan)
+        verify(
+            Candidate(borg, shelf.source, copied.point, shelf.vault, shelf.keys, expected), scratch, later(9), rescan
+        )
     )
     assert not Path(scratch.folder(copied.point)).exists(), "scratch is cleaned up"
     assert outcome.verdict.judged == later(9)
@@ -150,7 +152,12 @@ def test_a_restored_tree_that_differs_is_seen(
 ) -> None:
     engine: Engine = Altering(alter)  # type: ignore[assignment]
     outcome = performing.run(
-        verify(engine, shelf.source, copied.point, shelf.vault, shelf.keys, scratch, copied.manifest, later(9), RESCAN)
+        verify(
+            Candidate(engine, shelf.source, copied.point, shelf.vault, shelf.keys, copied.manifest),
+            scratch,
+            later(9),
+            RESCAN,
+        )
     )
     assert proofs(outcome) == (Proof.YES, Proof.NO, Proof.UNKNOWN)
     assert sentence in outcome.verdict.because.en
@@ -169,13 +176,8 @@ def test_no_room_to_restore_proves_nothing(performing: Performing, shelf: Shelf,
     (tmp_path / "scratch").write_text("a file, not a directory")
     outcome = performing.run(
         verify(
-            borg,
-            shelf.source,
-            copied.point,
-            shelf.vault,
-            shelf.keys,
+            Candidate(borg, shelf.source, copied.point, shelf.vault, shelf.keys, copied.manifest),
             Scratch(LOCAL, str(tmp_path / "scratch" / "x")),
-            copied.manifest,
             later(9),
         )
     )
@@ -229,7 +231,12 @@ def test_a_rehearsal_ends_well_and_changes_nothing(performing: Performing, tmp_p
     (shelf.tree / "page").write_text("x")
     copied = performing.rehearse(take_copy(borg, shelf.source, shelf.vault, shelf.keys, FIRST))
     outcome = performing.rehearse(
-        verify(borg, shelf.source, copied.point, shelf.vault, shelf.keys, scratch, copied.manifest, later(9), RESCAN)
+        verify(
+            Candidate(borg, shelf.source, copied.point, shelf.vault, shelf.keys, copied.manifest),
+            scratch,
+            later(9),
+            RESCAN,
+        )
     )
     assert not Path(shelf.vault.location).exists()
     assert not Path(scratch.directory).exists()
@@ -243,7 +250,10 @@ def test_a_verification_that_was_killed_is_resumed(
 ) -> None:
     def plan() -> Procedure[Verified]:
         return verify(
-            borg, shelf.source, copied.point, shelf.vault, shelf.keys, scratch, copied.manifest, later(9), RESCAN
+            Candidate(borg, shelf.source, copied.point, shelf.vault, shelf.keys, copied.manifest),
+            scratch,
+            later(9),
+            RESCAN,
         )
 
     outcome = performing.interrupt_and_resume(plan, boundary, step)
