@@ -12,6 +12,7 @@ from rich.text import Text as Shown
 
 from playbooks.records import StepRecord
 from playbooks.schema import PlaybookSpec
+from secops.cli.point_views import points_table
 from secops.cli.run_views import StepLines, print_plan
 from secops.cli.scan_views import coverage, progress_bar, worst_findings
 from secops.cli.tables import fill, table
@@ -95,19 +96,7 @@ class TerminalNarrator:
 
     def points(self, points: Sequence[RestorePoint]) -> None:
         """A row per copy."""
-        made = table(
-            "",
-            say(zh="恢复点", en="restore point"),
-            say(zh="可读/可恢复/干净", en="readable/restorable/clean"),
-            say(zh="理由", en="because"),
-        )
-        marks = {"yes": "✔", "no": "✘", "unknown": "?"}
-        for point in points:
-            verdict = point.verdict
-            answers = " ".join(marks[one] for one in (verdict.readable, verdict.restorable, verdict.clean))
-            style = "green" if verdict.proven_clean else "red" if "✘" in answers else "yellow"
-            made.add_row(Shown(point.id), Shown(answers, style=style), Shown(tell(verdict.because)))
-        self._console.print(made)
+        self._console.print(points_table(points))
 
     def ended(self, proof: Proof, before: Sequence[Finding], after: Sequence[Finding]) -> None:
         """The timeline, the measures, the pack."""

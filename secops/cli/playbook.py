@@ -12,9 +12,9 @@ from playbooks.engine import nobody_approves
 from playbooks.load import Playbook, read_playbook
 from secops.cli.options import AsJson
 from secops.cli.playbook_views import print_playbook, print_runs
-from secops.cli.run_views import StepLines, print_plan, print_run, print_steps
+from secops.cli.run_views import StepLines, exit_code, print_plan, print_run, print_steps
 from secops.cli.tables import console, fill, plain, print_json, table
-from secops.execution.journal import Mode, RunState
+from secops.execution.journal import Mode
 from secops.model.finding import Finding
 from secops.model.text import Text
 from secops.service.home import Home, open_home
@@ -86,7 +86,7 @@ def plan(playbook: Named, input_: Inputs = None, finding: FindingId = "", as_jso
             print_json([{"step": one.path, **one.body()} for one in ended.records])
         else:
             print_plan(console(), chosen.spec, ended.records)
-        sys.exit(_exit_code(ended))
+        sys.exit(exit_code(ended))
 
 
 @verb.command(
@@ -116,7 +116,7 @@ def run(
                 ended = [start(home, chosen, _given(input_), finding=found, watchers=_watchers(lines, by))]
         for one in ended:
             print_run(home, one)
-        sys.exit(max(map(_exit_code, ended), default=0))
+        sys.exit(max(map(exit_code, ended), default=0))
 
 
 @verb.command("approve", help=say(zh="批准等待中的步骤。", en="Approve a step that waits."))
@@ -153,7 +153,7 @@ def resume_(
         with StepLines(console(), Text(before.playbook, before.playbook)) as lines:
             ended = resume(home, before.id, _given(decide), _watchers(lines, by))
         print_run(home, ended)
-        sys.exit(_exit_code(ended))
+        sys.exit(exit_code(ended))
 
 
 @verb.command(help=say(zh="列出运行。", en="List the runs."))
@@ -211,7 +211,3 @@ def _given(pairs: list[str] | None) -> dict[str, str]:
 def _watchers(lines: StepLines, by: str) -> Watchers:
     """At a terminal the person who runs it is asked; elsewhere the run waits for `approve`."""
     return Watchers(lines.asking(by or getpass.getuser()) if sys.stdin.isatty() else nobody_approves, lines)
-
-
-def _exit_code(ended: Ended) -> int:
-    return {RunState.SUCCEEDED: 0, RunState.FAILED: 1, RunState.ROLLED_BACK: 1}.get(ended.run.state, 3)

@@ -66,6 +66,11 @@ def print_run(home: Home, ended: Ended) -> None:
         screen.print(plain(say(zh=f"  证据包 {pack}", en=f"  evidence pack {pack}"), "dim"))
 
 
+def exit_code(ended: Ended) -> int:
+    """0 succeeded, 1 failed, 3 waits for people or was interrupted."""
+    return {RunState.SUCCEEDED: 0, RunState.FAILED: 1, RunState.ROLLED_BACK: 1}.get(ended.run.state, 3)
+
+
 def print_steps(home: Home, run: Run) -> None:
     """What happened in a run: each step, each effect and how it came about, each approval."""
     print_run(home, Ended(run, ()))

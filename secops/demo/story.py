@@ -26,6 +26,7 @@ from secops.model.step import Fetch
 from secops.model.text import Text
 from secops.service.assessing import assess_tiers
 from secops.service.canary import Canary
+from secops.service.copying import copy_and_verify
 from secops.service.home import Home
 from secops.service.packing import pack_path, timings_of
 from secops.service.reacting import Reaction, react, reactions, trigger_of
@@ -34,7 +35,7 @@ from secops.service.scanning import Scanned
 from secops.support.errors import Incomplete
 
 OPERATOR = Text("演示操作员", "demo operator")
-_TREES = ((city.TREE, city.PAGE), (f"{city.PORT}-content", ""), (f"{city.GRID}-content", ""))
+_TREES = (city.TREE, f"{city.PORT}-content", f"{city.GRID}-content")
 _CANARY_PATH = "index.html"
 
 
@@ -148,9 +149,8 @@ def _back_up(home: Home, narrator: Narrator) -> None:
             "Every copy is restored, compared file by file, and rescanned.",
         ),
     )
-    for tree, page in _TREES:
-        _backup_run(home, narrator, tree, page)
-        narrator.points(home.catalogue.points(tree))
+    for tree in _TREES:
+        _backup_run(home, narrator, tree)
 
 
 def _attack_and_restore(centres: Centres, home: Home, narrator: Narrator) -> Proof:
@@ -165,8 +165,7 @@ def _attack_and_restore(centres: Centres, home: Home, narrator: Narrator) -> Pro
         if not canary.wait_for_good(5):
             raise Incomplete(Text("探针没有得到良好的应答", "the canary got no good answer"))
         site.tamper(centres.production)
-        _backup_run(home, narrator, city.TREE, city.PAGE)
-        narrator.points(home.catalogue.points(city.TREE))
+        _backup_run(home, narrator, city.TREE)
         narrator.chapter(
             Text("发现", "Detection"), Text("页面检查与基线比对。", "The page check compares with the baseline.")
         )
@@ -225,16 +224,13 @@ def _scan(home: Home, narrator: Narrator, assets: Sequence[Asset], assessed: Seq
     return scanned
 
 
-def _backup_run(home: Home, narrator: Narrator, tree: str, page: str) -> None:
-    source = home.inventory.asset(tree)
+def _backup_run(home: Home, narrator: Narrator, tree: str) -> None:
     system = home.inventory.system_of(tree)
-    place = next(place for place in home.inventory.city.places if place.host == source.host)
     tier = home.inventory.tier(system)
     title = Text(f"备份 {system.name.zh}({tier})", f"Back up {system.name.en} ({tier} tier)")
     with narrator.playbook(title) as steps:
-        inputs = {"asset": tree, "place": place.id, "page": page}
-        ended = start(home, home.library.get("backup-by-tier"), inputs, watchers=Watchers(on_progress=steps))
-    _require(ended)
+        _require(copy_and_verify(home, tree, Watchers(on_progress=steps)))
+    narrator.points(home.catalogue.points(tree))
 
 
 def _canary(centres: Centres, home: Home) -> Canary:

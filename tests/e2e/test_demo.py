@@ -1,5 +1,6 @@
 """The demo as a newcomer runs it: the whole story, nothing left behind, also after Ctrl-C at any moment."""
 
+import json
 import os
 import re
 import signal
@@ -78,6 +79,15 @@ def test_keep_leaves_it_standing_until_it_is_ended(room: Path) -> None:
         )
         assert listed.returncode == 0, listed.stderr
         assert "http-headers" in listed.stdout
+        points = subprocess.run(
+            command("--home", home, "backup", "points", "convenience-01-content", "--json"),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        verdicts = [point["verdict"]["clean"] for point in json.loads(points.stdout)]
+        # Before the intrusion, with the intruder in it, and again after the restore, which nobody has verified yet.
+        assert verdicts == ["unknown"] * 3 + ["no"] * 3 + ["yes"] * 3
     finally:
         os.kill(int(guardian), signal.SIGTERM)
     assert eventually(lambda: left(room) == [], 5), left(room)
