@@ -28,7 +28,7 @@ from secops.service.home import Home
 from secops.service.packing import pack_path
 from secops.service.running import start as start_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 SHARDS = int(os.environ.get("JINDUN_CRASH_SHARDS", "2"))
 RUN = "crash"
