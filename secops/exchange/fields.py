@@ -1,5 +1,6 @@
 """The fields of one record of a report: each is asked for by the type it must have, and a wrong one is located."""
 
+import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -51,9 +52,12 @@ class Fields:
     def number(self, key: str) -> float:
         """A number, also when it is written as text; 0 when absent."""
         try:
-            return float(self.text(key) or 0)
+            found = float(self.text(key) or 0)
         except ValueError:
-            raise self.wrong(Text(f"{key} 不是数字", f"{key} is no number")) from None
+            found = math.nan
+        if not math.isfinite(found):
+            raise self.wrong(Text(f"{key} 不是数字", f"{key} is no number"))
+        return found
 
     def flag(self, key: str, default: bool = False) -> bool:
         value = self._values.get(key)

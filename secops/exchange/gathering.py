@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from secops.exchange.addresses import AssetIndex
 from secops.exchange.importer import Sighting
@@ -12,6 +12,8 @@ from secops.model.finding import Weakness
 from secops.model.outcome import Evaluation, Outcome
 from secops.model.text import Text
 
+_NO_SCANNER_YET = datetime(1990, 1, 1, tzinfo=UTC)
+"""Moments before are clocks that were never set."""
 _Identity = tuple[str, str, tuple[str, ...]]
 
 
@@ -47,7 +49,7 @@ class Gathering:
             self.unmatched[sighting.addresses[0] if sighting.addresses else ""] += 1
             return
         system, asset = found
-        at = min(sighting.at or self._written, self._latest)
+        at = min(sighting.at, self._latest) if sighting.at and sighting.at > _NO_SCANNER_YET else self._written
         seen = self._seen.setdefault((asset.id, sighting.tool), _Seen(system, at, at))
         seen.first, seen.last = min(seen.first, at), max(seen.last, at)
         seen.records += 1

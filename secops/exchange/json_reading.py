@@ -41,7 +41,7 @@ def _parsed(body: bytes, first_line: int) -> object:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         line, column = first_line + error.lineno - 1, error.colno
-    if body[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in body[:4]:
+    if body[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in body[:2]:
         raise Misread(Text("不是 UTF-8 编码(像是 UTF-16)", "not UTF-8; it looks like UTF-16"), line=line, column=1)
     try:
         body.decode()

@@ -10,31 +10,36 @@ from defusedxml.ElementTree import iterparse
 from secops.exchange.misread import Misread
 from secops.model.text import Text
 
+LONGEST_TEXT = 4 << 20
+"""Bytes between the ends of two elements; the parser takes quadratic time over one token."""
 LARGEST_RECORD = 64 << 20
-"""Bytes that may pass between the ends of two elements."""
+"""Bytes of one element that is given whole, and of what lies between two elements."""
 DEEPEST = 200
 """Elements within elements."""
 
 
 class _Bounded:
-    """A stream that is read only as long as elements end now and then."""
+    """A stream that is read only as long as elements and records end now and then."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._since_element = 0
+        self._since_record = 0
 
     def element_ended(self) -> None:
         self._since_element = 0
 
+    def record_ended(self) -> None:
+        self._since_record = 0
+
     def read(self, size: int = -1) -> bytes:
         part = self._stream.read(size)
         self._since_element += len(part)
-        if self._since_element > LARGEST_RECORD:
-            limit = LARGEST_RECORD >> 20
+        self._since_record += len(part)
+        if self._since_element > LONGEST_TEXT or self._since_record > LARGEST_RECORD:
+            limit = (LONGEST_TEXT if self._since_element > LONGEST_TEXT else LARGEST_RECORD) >> 20
             raise Misread(
-                Text(
-                    f"{limit} MiB 之内没有一个元素结束,不予读取", f"no element ends within {limit} MiB; it is not read"
-                )
+                Text(f"{limit} MiB 之内元素没有结束,不予读取", f"no element ends within {limit} MiB; it is not read")
             )
         return part
 
@@ -61,8 +66,10 @@ def xml_elements(stream: BinaryIO, wanted: Collection[str]) -> Iterator[Element]
                 inside -= 1
                 if not inside:
                     yield element
-            if not inside and path:
-                path[-1].remove(element)
+            if not inside:
+                bounded.record_ended()
+                if path:
+                    path[-1].remove(element)
     except ParseError as error:
         line, column = error.position
         ends = Text("不是有效的 XML,可能被截断", "not well-formed XML; it may be cut short")

@@ -1,9 +1,10 @@
 """DefectDojo: Generic Findings JSON.
 
 The format has no rule of its own: the first of `vuln_id_from_tool`, a vulnerability id, CWE and, as the last resort,
-the title (without which nothing would tell two findings apart) is taken for it.
+the title without version numbers is taken for it.
 """
 
+import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -18,6 +19,7 @@ from secops.exchange.reported import reported, severity_named, slug, tool_check
 from secops.model.finding import Weakness, WeaknessClass
 from secops.model.text import Text
 
+_VERSION = re.compile(r"\bv?\d+(\.\d+)+\S*")
 _OVER = ("false_p", "is_mitigated", "duplicate", "out_of_scope", "risk_accepted")
 
 
@@ -69,7 +71,10 @@ def _weakness(check: str, finding: Fields, url: str) -> Weakness:
     return reported(
         check,
         WeaknessClass.WEB if "://" in url else WeaknessClass.VULNERABILITY,
-        next(filter(None, (finding.text("vuln_id_from_tool"), *ids, finding.text("cve"), cwe)), slug(title)),
+        next(
+            filter(None, (finding.text("vuln_id_from_tool"), *ids, finding.text("cve"), cwe)),
+            slug(_VERSION.sub("", title)),
+        ),
         (*(web_locator("", url) if url else ()), *place),
         severity_named(finding.required("severity")),
         title=title,

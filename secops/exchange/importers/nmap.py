@@ -45,7 +45,7 @@ def _moment(host: Element) -> datetime | None:
 
 def _of_port(port: Element, addresses: tuple[str, ...], at: datetime | None, host: int) -> Iterator[Sighting]:
     protocol, number = port.get("protocol", ""), port.get("portid", "")
-    if not (number.isascii() and number.isdigit() and int(number) < 65536):
+    if not (number.isascii() and number.isdigit() and len(number) < 6 and int(number) < 65536):
         raise Misread(Text(f"端口号无效:{number!r}", f"no port number: {number!r}"), record=f"host[{host}]")
     state = child(port, "state")
     if state is None or state.get("state") != "open":

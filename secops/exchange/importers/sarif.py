@@ -43,7 +43,8 @@ def _rule(rules: list[Fields], result: Fields) -> Fields:
     """The rule of a result, by its index or its id; empty when the report does not describe it."""
     wanted = result.text("ruleId") or result.within("rule").text("id")
     index = int(result.number("ruleIndex")) if result.has("ruleIndex") else -1
-    if 0 <= index < len(rules):
+    # The index may count the rules of an extension instead; then the id does not fit.
+    if 0 <= index < len(rules) and (not wanted or wanted.startswith(rules[index].text("id"))):
         return rules[index]
     return next((rule for rule in rules if wanted and rule.text("id") == wanted), Fields({}, result.record))
 
