@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote, urlsplit
 
 from secops.model.city import Asset, AssetKind
@@ -28,6 +29,7 @@ class Address:
     """Names in the query, sorted."""
 
 
+@lru_cache(maxsize=1024)  # a record's address is asked for by its locator and by its asset
 def parse_address(text: str) -> Address | None:
     """A URL, `host:port`, host name or IP address; None when it is none of these."""
     text = text.strip()
