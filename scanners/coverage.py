@@ -55,6 +55,7 @@ class Coverage:
 _NAMES = {
     Outcome.TESTED_CLEAN: Text("无弱点", "clean"),
     Outcome.FOUND: Text("有弱点", "with weaknesses"),
+    Outcome.PARTIAL: Text("部分测试", "tested in part"),
     Outcome.BLOCKED: Text("被拦截", "blocked"),
     Outcome.UNREACHABLE: Text("不可达", "unreachable"),
     Outcome.SKIPPED: Text("已跳过", "skipped"),

@@ -29,6 +29,7 @@ STATES = {
 OUTCOMES: dict[Outcome | None, tuple[Text, str]] = {
     Outcome.TESTED_CLEAN: (Text("已测无问题", "tested clean"), "green"),
     Outcome.FOUND: (Text("有发现", "found"), "red"),
+    Outcome.PARTIAL: (Text("部分(外部导入)", "in part (imported)"), "yellow"),
     Outcome.BLOCKED: (Text("被拦截", "blocked"), "yellow"),
     Outcome.UNREACHABLE: (Text("不可达", "unreachable"), "yellow"),
     Outcome.SKIPPED: (Text("跳过", "skipped"), "dim"),

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from secops.cli.finding_exchange import export_findings, import_findings
 from secops.cli.finding_tables import print_finding, print_findings, print_history
 from secops.cli.finding_words import OUTCOMES, STATES, outcome_word
 from secops.cli.options import AsJson
@@ -59,6 +60,21 @@ Cursor = Annotated[
     str | None,
     typer.Option(help=say(zh="上一页给出的游标。", en="Where to go on, as the page before printed it.")),
 ]
+
+verb.command(
+    name="import",
+    help=say(
+        zh="导入其他工具的报告。退出码:2 报告无法读取,3 有记录对不上任何资产。",
+        en="Take in the report of another tool. Exit code 2: it cannot be read; 3: records match no asset.",
+    ),
+)(import_findings)
+verb.command(
+    name="export",
+    help=say(
+        zh="按其他工具的格式导出发现;缺省只含未关闭的。",
+        en="Write findings in the format of another tool; by default those that are open.",
+    ),
+)(export_findings)
 
 
 @verb.command(name="list", help=say(zh="列出发现:最严重、最新的在前。", en="List findings, worst and newest first."))

@@ -55,6 +55,10 @@ class WeaknessClass(StrEnum):
     COMPLIANCE = "compliance"
     TAMPER = "tamper"
     RESILIENCE = "resilience"
+    VULNERABILITY = "vulnerability"
+    """A known flaw of an installed program, by its public number."""
+    DETECTION = "detection"
+    """Something that a detector saw happen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ class Outcome(StrEnum):
 
     TESTED_CLEAN = "tested_clean"
     FOUND = "found"
+    PARTIAL = "partial"
+    """Another tool's report was taken in: what it names was found, what it does not name is not proven absent."""
     BLOCKED = "blocked"
     """Something in between answered in the asset's place: a firewall page, a login, a rate limit."""
     UNREACHABLE = "unreachable"

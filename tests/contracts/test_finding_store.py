@@ -181,6 +181,17 @@ def test_a_partial_evaluation_reports_what_it_saw_and_closes_nothing(store: Find
     assert store.get(id_of()).state is State.NEW
 
 
+def test_a_report_of_another_tool_counts_what_it_saw_and_proves_nothing_absent(store: FindingStore) -> None:
+    store.record("s1", [evaluation(weakness(), weakness("/b"), minutes=1)])
+    store.record("s2", [evaluation(weakness("/b"), minutes=2)])
+    imported = evaluation(weakness(), weakness("/c"), minutes=3, outcome=Outcome.PARTIAL)
+    assert store.record("s3", [imported]) == Recorded(new=(id_of("/c"),), reopened=(id_of(),))
+    assert store.get(id_of("/b")).state is State.NEW
+    assert {row.last_successful for row in store.coverage()} == {at(2)}, "no proof is fresher for it"
+    assert store.record("s4", [evaluation(minutes=4, outcome=Outcome.PARTIAL)]) == Recorded()
+    assert store.record("s3", [imported]) == Recorded()
+
+
 @pytest.mark.parametrize("others", [{"asset": "other"}, {"check": "tls-certificate"}])
 def test_another_asset_or_check_closes_nothing(store: FindingStore, others: dict[str, str]) -> None:
     store.record("s1", [evaluation(weakness(), minutes=1)])

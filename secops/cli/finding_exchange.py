@@ -1,0 +1,234 @@
+"""`secops findings import` and `export`."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+
+from secops.cli.options import AsJson
+from secops.cli.tables import console, fill, plain, print_json, table
+from secops.evidence.new_file import new_file
+from secops.exchange.exporter import all_exporters
+from secops.exchange.importer import all_importers
+from secops.model.finding import Severity, State
+from secops.model.text import Text
+from secops.service.exchanging import AUTO, Imported, around, chosen_findings, import_report, written_at
+from secops.service.home import open_home
+from secops.store.finding_store import Filter
+from secops.support.errors import BadInput
+from secops.support.language import say
+from secops.support.suggestions import did_you_mean
+
+_MOST_UNMATCHED = 20
+_STREAM = "-"
+
+File = Annotated[
+    str, typer.Argument(metavar="FILE", help=say(zh="报告文件;- 为标准输入。", en="The report; - for standard input."))
+]
+ImportFormat = Annotated[
+    str,
+    typer.Option("--format", metavar="NAME", help=say(zh="格式:", en="Format: ") + ", ".join((AUTO, *all_importers()))),
+]
+KeepGood = Annotated[
+    bool,
+    typer.Option(
+        "--keep-good/--all-or-nothing",
+        help=say(
+            zh="遇到坏记录时,保留它之前的记录,还是全部不要(缺省)。",
+            en="At a bad record, keep those before it, or take in nothing (the default).",
+        ),
+    ),
+]
+Complete = Annotated[
+    bool,
+    typer.Option(
+        "--complete",
+        help=say(
+            zh="报告完整:其中出现的资产上,该工具以前报告、这次没有的发现视为已解决。缺省什么也不关闭。",
+            en="The report is complete: on the assets in it, what the same tool reported before and does not now is "
+            "resolved. By default nothing is closed.",
+        ),
+    ),
+]
+ExportFormat = Annotated[
+    str,
+    typer.Option("--format", metavar="NAME", help=say(zh="格式:", en="Format: ") + ", ".join(all_exporters())),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        metavar="FILE",
+        help=say(
+            zh="写入新文件(不覆盖);缺省为标准输出。",
+            en="Write a new file, never over another; default: standard output.",
+        ),
+        show_default=False,
+    ),
+]
+Mark = Annotated[
+    bool, typer.Option("--bom", help=say(zh="CSV 前加 UTF-8 BOM。", en="Begin CSV with a UTF-8 byte order mark."))
+]
+Severities = Annotated[
+    list[Severity] | None, typer.Option("--severity", help=say(zh="严重程度,可重复。", en="Severity; may be repeated."))
+]
+States = Annotated[
+    list[State] | None, typer.Option("--state", help=say(zh="状态,可重复。", en="State; may be repeated."))
+]
+Everything = Annotated[bool, typer.Option("--all", help=say(zh="包括已关闭的。", en="Those that are closed, too."))]
+Systems = Annotated[
+    list[str] | None, typer.Option("--system", help=say(zh="系统 id,可重复。", en="System id; may be repeated."))
+]
+Assets = Annotated[
+    list[str] | None, typer.Option("--asset", help=say(zh="资产 id,可重复。", en="Asset id; may be repeated."))
+]
+Checks = Annotated[
+    list[str] | None, typer.Option("--check", help=say(zh="检查项,可重复。", en="Check; may be repeated."))
+]
+
+
+def import_findings(
+    file: File,
+    format: ImportFormat = AUTO,
+    keep_good: KeepGood = False,
+    complete: Complete = False,
+    as_json: AsJson = False,
+) -> None:
+    with open_home() as home, _opened(file) as (report, written, size), _bar(size, quiet=as_json) as on_read:
+        imported = import_report(
+            home,
+            report,
+            file,
+            written=written,
+            format=format,
+            complete=complete,
+            keep_good=keep_good,
+            on_read=on_read,
+        )
+    if as_json:
+        print_json(_summary(imported))
+    else:
+        _print(imported, asked_complete=complete)
+    if imported.bad:
+        raise imported.bad
+    if imported.unmatched:
+        sys.exit(3)
+
+
+def export_findings(
+    format: ExportFormat,
+    output: Output = None,
+    bom: Mark = False,
+    severity: Severities = None,
+    state: States = None,
+    everything: Everything = False,
+    system: Systems = None,
+    asset: Assets = None,
+    check: Checks = None,
+) -> None:
+    known = all_exporters()
+    if format not in known:
+        hint, listed = did_you_mean(format, known), ", ".join(known)
+        raise BadInput(
+            Text(
+                f'没有导出格式 "{format}"{hint.zh};可用:{listed}',
+                f'there is no format "{format}"{hint.en}; known: {listed}',
+            )
+        )
+    open_states = () if everything else [one for one in State if one.open]
+    which = Filter(
+        states=frozenset(state or open_states),
+        severities=frozenset(severity or ()),
+        systems=frozenset(system or ()),
+        assets=frozenset(asset or ()),
+        checks=frozenset(check or ()),
+    )
+    with open_home() as home, _written(output) as write:
+        for part in known[format].write(chosen_findings(home, which), around(home, bom)):
+            write(part)
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[tuple[BinaryIO, datetime | None, int | None]]:
+    """The report, when it was written, and its size in bytes if known. Raises BadInput when it cannot be opened."""
+    if file == _STREAM:
+        yield sys.stdin.buffer, None, None
+        return
+    path = Path(file)
+    with ExitStack() as stack:
+        try:
+            report = stack.enter_context(path.open("rb"))
+            written, size = written_at(path), os.fstat(report.fileno()).st_size
+        except OSError as error:
+            detail = error.strerror or str(error)
+            raise BadInput(Text(f"无法打开 {file}:{detail}", f"cannot open {file}: {detail}")) from None
+        yield report, written, size
+
+
+@contextmanager
+def _written(output: Path | None) -> Iterator[Callable[[bytes], object]]:
+    """Where the parts of an export go."""
+    if output is None:
+        yield sys.stdout.buffer.write
+        sys.stdout.buffer.flush()
+        return
+    with new_file(output) as file:
+        yield file.write
+
+
+@contextmanager
+def _bar(size: int | None, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A bar that moves with the bytes that are read."""
+    screen = console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=screen, transient=True, disable=quiet or not screen.is_terminal) as progress:
+        task = progress.add_task(say(zh="导入", en="importing"), total=size)
+        yield lambda read: progress.update(task, advance=read)
+
+
+def _summary(imported: Imported) -> dict[str, object]:
+    recorded = imported.recorded
+    return {
+        "scan": imported.scan,
+        "format": imported.format,
+        "records": imported.records,
+        "new": recorded.new,
+        "seen_again": recorded.seen_again,
+        "reopened": recorded.reopened,
+        "resolved": recorded.resolved,
+        "complete": imported.complete,
+        "unmatched_records": imported.unmatched.total(),
+        "unmatched": dict(imported.unmatched.most_common()),
+        "stopped_at": str(imported.bad) if imported.bad else None,
+    }
+
+
+def _print(imported: Imported, asked_complete: bool) -> None:
+    screen, recorded = console(), imported.recorded
+    counted = say(
+        zh="{}:{} 条记录 · 新 {} · 仍在 {} · 复发 {} · 已解决 {}",
+        en="{}: {} records · new {} · still there {} · came back {} · resolved {}",
+    )
+    changes = map(len, (recorded.new, recorded.seen_again, recorded.reopened, recorded.resolved))
+    screen.print(plain(counted.format(imported.format, imported.records, *changes)))
+    if asked_complete and not imported.complete:
+        said = say(zh="报告没有读完,什么也没有关闭。", en="The report was not read to its end; nothing was closed.")
+        screen.print(plain(said, "yellow"))
+    if not imported.unmatched:
+        return
+    total = imported.unmatched.total()
+    title = say(zh=f"{total} 条记录对不上清单中的任何资产", en=f"{total} records match no asset of the inventory")
+    made = table(title, say(zh="地址", en="address"), say(zh="记录数", en="records"))
+    nameless = say(zh="(没有地址)", en="(no address)")
+    screen.print(
+        fill(made, ((name or nameless, count) for name, count in imported.unmatched.most_common(_MOST_UNMATCHED)))
+    )
+    more = len(imported.unmatched) - _MOST_UNMATCHED
+    if more > 0:
+        screen.print(plain(say(zh=f"……还有 {more} 个地址(--json 全列)", en=f"… and {more} more (--json lists all)")))
