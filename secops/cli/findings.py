@@ -4,13 +4,13 @@ import getpass
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from secops.cli.finding_tables import print_finding, print_findings, print_history
+from secops.cli.finding_tables import print_counts, print_finding, print_findings, print_history
 from secops.cli.finding_words import OUTCOMES, STATES, outcome_word
 from secops.cli.options import AsJson
 from secops.cli.tables import console, fill, plain, print_json, table
@@ -18,7 +18,9 @@ from secops.model.finding import Severity, State
 from secops.model.outcome import Outcome
 from secops.model.text import Text
 from secops.service.home import Home, open_home
-from secops.store.finding_store import LARGEST_PAGE, CoverageRow, Filter
+from secops.store.finding_store import LARGEST_PAGE, CoverageRow
+from secops.store.query import FIELDS, Query, all_of, one_of, parts_of
+from secops.store.query_text import parse, to_text
 from secops.support.clock import local
 from secops.support.language import say, tell
 
@@ -30,6 +32,17 @@ verb = typer.Typer(
     ),
     no_args_is_help=True,
 )
+
+GROUPABLE = [field.name for field in FIELDS.values() if field.groupable]
+QUERY_HELP = say(
+    zh="查询由条件组成:字段:值、字段!=值、字段<值、字段>=值、字段 in (甲, 乙)、字段:开头*、字段:*(有值)、title~文字;"
+    "不写字段的词在标题和理由中查找。用 and、or、not 和括号连接。时间写作 2026-11-01,或多久以前(7d、12h)。"
+    "末尾可写 sort 字段, -字段(- 为降序)。字段:",
+    en="A query is made of conditions: field:value, field!=value, field<value, field>=value, field in (a, b), "
+    "field:begin*, field:* (has a value), title~words; words without a field are looked for in title and reason. "
+    "Join them with and, or, not and brackets. A time is 2026-11-01, or an age like 7d or 12h. "
+    "It may end with sort field, -field (- for the largest first). Fields: ",
+) + ", ".join(FIELDS)
 
 Id = Annotated[
     str, typer.Argument(metavar="ID", help=say(zh="发现的编号,前几位即可。", en="Id of the finding, or how it begins."))
@@ -61,8 +74,32 @@ Cursor = Annotated[
 ]
 
 
-@verb.command(name="list", help=say(zh="列出发现:最严重、最新的在前。", en="List findings, worst and newest first."))
+Wanted = Annotated[
+    str,
+    typer.Argument(
+        metavar="QUERY",
+        help=say(
+            zh="查询,如 severity>=high and system:智慧医疗 and not (check:tls* or 弱口令) and last_seen<7d "
+            "sort -last_seen;@名称 引用保存的查询。",
+            en='A query, like: severity>=high and system:tax and not (check:tls* or title~"weak password") '
+            "and last_seen<7d sort -last_seen; @name stands for a saved one.",
+        ),
+        show_default=False,
+    ),
+]
+
+
+@verb.command(
+    name="list",
+    help=say(
+        zh="列出发现,缺省为未关闭的,最严重、最新的在前。",
+        en="List findings; unless told otherwise those that are open, worst and newest first.",
+    )
+    + "\n\n"
+    + QUERY_HELP,
+)
 def list_findings(
+    wanted: Wanted = "",
     severity: Severities = None,
     state: States = None,
     everything: Everything = False,
@@ -71,25 +108,71 @@ def list_findings(
     check: Checks = None,
     limit: Limit = 50,
     cursor: Cursor = None,
+    save: Annotated[
+        str | None,
+        typer.Option(
+            "--save",
+            metavar="NAME",
+            help=say(zh="把 QUERY 以此名称保存。", en="Save QUERY under this name."),
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    open_states = () if everything else [one for one in State if one.open]
-    which = Filter(
-        states=frozenset(state or open_states),
-        severities=frozenset(severity or ()),
-        systems=frozenset(system or ()),
-        assets=frozenset(asset or ()),
-        checks=frozenset(check or ()),
-    )
     with open_home() as home:
-        page = home.store.list(which, limit, cursor)
+        query = _query(
+            home, wanted, everything, state=state, severity=severity, system=system, asset=asset, check=check
+        )
+        if save is not None:
+            home.saved_queries.save(save, wanted)
+        page = home.store.find(query, limit, cursor)
     if as_json:
-        print_json({"findings": page.findings, "next_cursor": page.next_cursor})
+        print_json({"query": to_text(query), "findings": page.findings, "next_cursor": page.next_cursor})
         return
     print_findings(page.findings)
     if page.next_cursor:
         more = say(zh="还有更多,下一页加上:", en="there are more; for the next page add:")
         console().print(plain(f"{more} --cursor {page.next_cursor}"), soft_wrap=True)
+
+
+def _query(home: Home, wanted: str, everything: bool, **chosen: Sequence[str] | None) -> Query:
+    """What the query and the shorthands say together; those that are open, unless one of them speaks of the state."""
+    asked = parse(wanted, home.saved_queries.__getitem__)
+    speaks_of_state = any(getattr(part, "field", "") == "state" for part in parts_of(asked.where))
+    if not (chosen["state"] or everything or speaks_of_state):
+        chosen["state"] = [one for one in State if one.open]
+    return replace(asked, where=all_of([asked.where, *(one_of(name, values or ()) for name, values in chosen.items())]))
+
+
+@verb.command(
+    help=say(
+        zh="按字段统计发现,缺省为未关闭的。",
+        en="Count findings by fields; unless told otherwise those that are open.",
+    )
+)
+def stats(
+    wanted: Wanted = "",
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="FIELDS",
+            help=say(zh="字段,以逗号分隔:", en="Fields, with commas between: ") + ", ".join(GROUPABLE),
+        ),
+    ] = "severity,state",
+    everything: Everything = False,
+    as_json: AsJson = False,
+) -> None:
+    fields = [name.strip() for name in by.split(",") if name.strip()]
+    with open_home() as home:
+        query = _query(home, wanted, everything, state=None)
+        counts = home.store.count(query, fields)
+        total = sum(counts.values())
+    rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
+    if as_json:
+        counted = [{**dict(zip(fields, values, strict=True)), "count": number} for values, number in rows]
+        print_json({"query": to_text(query), "by": fields, "total": total, "counts": counted})
+        return
+    print_counts(fields, rows)
 
 
 @verb.command(
