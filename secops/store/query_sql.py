@@ -1,18 +1,19 @@
 """Queries as SQL of the SQLite store. Values are parameters, always; what is written into SQL is ours.
 
 Which index serves a page is decided here, not by SQLite's planner, whose guesses without statistics are far off: a
-column with a `+` before it is not looked up in an index. A page is *walked* in the order of an index until it is full,
-or *gathered* by a condition that few findings meet and then sorted.
+column with a `+` before it is not looked up in an index. When one of the conditions is met by few findings, these are
+*gathered* by it and sorted; else the page is *walked* in the order of an index until it is full.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from secops.model.finding import Severity
 from secops.store.query import (
     FIELDS,
+    WORST_FIRST,
     And,
     Comparison,
     Condition,
@@ -30,13 +31,15 @@ from secops.store.query import (
     folded,
     microseconds,
 )
-from secops.store.sqlite_tables import CLAUSE_MARK
+from secops.store.sqlite_tables import CLAUSE_MARK, TEXT_END
 
 Bound: TypeAlias = str | int
 COLUMNS = {name: name for name, field in FIELDS.items() if field.sortable} | {"check": "check_name"}
 """By field, where its value lies in `findings`."""
 _TEXT_COLUMNS = {"title": ("title",), "reason": ("reason",), "text": ("title", "reason")}
-_FEW_BY_NATURE = frozenset({"id", "asset"})
+_INDEXED = frozenset({"id", "asset", "system", "state", "rule"})
+_RANKED = frozenset({"system", "state", "rule"})
+"""Whose index holds the findings of each value worst first."""
 _LAST = 0x10FFFF
 _TRIGRAM = 3
 
@@ -49,29 +52,40 @@ class Sql:
     values: tuple[Bound, ...] = ()
 
 
-Rare: TypeAlias = Callable[[str], bool]
-"""Whether few findings hold this text, given as a query of the trigrams."""
+class Probe(Protocol):
+    """What a look into the file tells before a page is asked for."""
+
+    def few(self, numbers: Sql) -> bool:
+        """Whether the query gives so few numbers that sorting their findings is quicker than walking an order."""
+        ...
+
+    def trigrams(self, beginning: str, end: str) -> Sequence[str] | None:
+        """Trigrams from `beginning` until before `end` that occur; None when there are many."""
+        ...
 
 
-def page_of(query: Query, after: Sequence[Bound] | None, limit: int, rare: Rare) -> Sql:
+def page_of(query: Query, after: Sequence[Bound] | None, limit: int, probe: Probe) -> Sql:
     """Selects the numbers of a page that starts behind a finding with these values of the keys."""
-    few = any(_is_few(part, rare) for part in _conjuncts(query.where))
-    parts = [_compile(part, rare, top=True) for part in _conjuncts(query.where)]
+    conjuncts = _conjuncts(query.where)
+    gathered = next((part for part in conjuncts if _is_few(part, probe)), None)
+    served = gathered or next((part for part in conjuncts if _walked(part, query)), None)
+    plus = "+" if gathered else ""
+    parts = [_compile(part, probe, indexed=part is served or _bounds_walk(part, plus)) for part in conjuncts]
     if after is not None:
-        parts.append(_behind(query.keys, after, "+" if few else ""))
+        parts.append(_behind(query.keys, after, plus))
     return _joined(
         Sql("SELECT f.number FROM findings f"),
         _where(parts),
-        Sql("ORDER BY " + ", ".join(_order(key, "+" if few else "") for key in query.keys)),
+        Sql("ORDER BY " + ", ".join(_order(key, plus) for key in query.keys)),
         Sql("LIMIT ?", (limit,)),
     )
 
 
-def counts_of(where: Condition | None, by: Sequence[str], rare: Rare) -> Sql:
+def counts_of(where: Condition | None, by: Sequence[str], probe: Probe) -> Sql:
     """Selects the values of the fields and how many findings have them."""
     columns = "".join(f"f.{COLUMNS[name]}, " for name in by)
     grouped = "GROUP BY " + columns.rstrip(", ") if by else ""
-    parts = [_compile(part, rare, top=True) for part in _conjuncts(where)]
+    parts = [_compile(part, probe, indexed=True) for part in _conjuncts(where)]
     return _joined(Sql(f"SELECT {columns}count(*) FROM findings f"), _where(parts), Sql(grouped))  # noqa: S608
 
 
@@ -85,56 +99,76 @@ def bound(value: Value) -> Bound:
     return value
 
 
-def trigram_query(text: str) -> str | None:
-    """What finds candidates: all trigrams of the folded text. None when it is shorter than one."""
+def candidates_of(text: str, probe: Probe) -> Sql | None:
+    """Selects the numbers of all findings that can hold the text, and some that do not; None when it cannot help.
+
+    A text of two characters is held by those trigrams that begin with it. One character is in nearly every finding.
+    """
     wanted = folded(text)
-    pieces = dict.fromkeys(wanted[start : start + _TRIGRAM] for start in range(len(wanted) - _TRIGRAM + 1))
-    return " AND ".join('"' + piece.replace('"', '""') + '"' for piece in pieces) or None
+    pieces = list(dict.fromkeys(wanted[start : start + _TRIGRAM] for start in range(len(wanted) - _TRIGRAM + 1)))
+    word = " AND "
+    if len(wanted) == _TRIGRAM - 1:
+        found = probe.trigrams(wanted, _behind_all(wanted))
+        if found is None:
+            return None
+        pieces, word = list(found) or [wanted + "\x01"], " OR "
+    asked = word.join('"' + piece.replace('"', '""') + '"' for piece in pieces)
+    return Sql("SELECT rowid FROM trigrams WHERE trigrams MATCH ?", (asked,)) if pieces else None
 
 
 def _conjuncts(where: Condition | None) -> tuple[Condition, ...]:
     return where.parts if isinstance(where, And) else (where,) if where else ()
 
 
-def _is_few(condition: Condition, rare: Rare) -> bool:
-    """Whether so few findings meet it that sorting them is quicker than walking an order."""
+def _is_few(condition: Condition, probe: Probe) -> bool:
     match condition:
-        case Equals(field, _) | In(field, _) | Prefix(field, _):
-            return field in _FEW_BY_NATURE
+        case Equals(field, _) | In(field, _) | Prefix(field, _) if field in _INDEXED:
+            where = _where([_compile(condition, probe, indexed=True)])
+            return probe.few(_joined(Sql("SELECT f.number FROM findings f"), where))
         case TextMatch(_, text):
-            candidates = trigram_query(text)
-            return candidates is not None and rare(candidates)
+            candidates = candidates_of(text, probe)
+            return candidates is not None and probe.few(candidates)
     return False
 
 
-def _compile(condition: Condition, rare: Rare, *, top: bool = False) -> Sql:
-    """`top`: it holds for every row of the page, so that an index may serve it."""
+def _bounds_walk(condition: Condition, plus: str) -> bool:
+    """Whether it says where the walk in an order begins or ends."""
+    return isinstance(condition, Range | Equals) and condition.field in ("severity", "first_seen") and not plus
+
+
+def _walked(condition: Condition, query: Query) -> bool:
+    """Whether an index has the findings that meet it in the order of the query."""
+    return isinstance(condition, Equals) and condition.field in _RANKED and query.sort == WORST_FIRST
+
+
+def _compile(condition: Condition, probe: Probe, *, indexed: bool = False) -> Sql:
+    """`indexed`: an index may serve it."""
     match condition:
         case Equals("clause", value):
             return Sql("instr(f.clauses, ?)", (f"{CLAUSE_MARK}{value}{CLAUSE_MARK}",))
         case Equals(field, value):
-            return Sql(f"{_column(field, top)} = ?", (bound(value),))
+            return Sql(f"{_column(field, indexed)} = ?", (bound(value),))
         case In("clause", values):
-            return _any(_compile(Equals("clause", value), rare) for value in values)
+            return _any(_compile(Equals("clause", value), probe) for value in values)
         case In(field, values):
-            column = _column(field, top and field in _FEW_BY_NATURE)
+            column = _column(field, indexed)
             return Sql(f"{column} IN ({', '.join('?' * len(values))})", tuple(map(bound, values)))
         case Range(field, comparison, value):
-            return Sql(f"{_column(field, top)} {comparison.value} ?", (bound(value),))
+            return Sql(f"{_column(field, indexed)} {comparison.value} ?", (bound(value),))
         case Prefix("clause", prefix):
             return Sql("instr(f.clauses, ?)", (f"{CLAUSE_MARK}{prefix}",))
         case Prefix(field, prefix):
-            return _begins(_column(field, top and field in _FEW_BY_NATURE), prefix)
+            return _begins(_column(field, indexed), prefix)
         case TextMatch(field, text):
-            return _holds(field, text, rare)
+            return _holds(field, text, probe)
         case Exists(field):
             return _exists(field)
         case And(parts):
-            return _bracketed(" AND ", (_compile(part, rare) for part in parts))
+            return _bracketed(" AND ", (_compile(part, probe) for part in parts))
         case Or(parts):
-            return _any(_compile(part, rare) for part in parts)
+            return _any(_compile(part, probe) for part in parts)
         case Not(part):
-            inner = _compile(part, rare)
+            inner = _compile(part, probe)
             return Sql(f"NOT ({inner.text})", inner.values)
 
 
@@ -143,16 +177,20 @@ def _column(field: str, indexed: bool) -> str:
 
 
 def _begins(column: str, prefix: str) -> Sql:
-    """At least the prefix, and less than the first text behind all that begin with it."""
-    head = prefix.rstrip(chr(_LAST))
-    if not head:
+    end = _behind_all(prefix)
+    if not end:
         return Sql(f"{column} >= ?", (prefix,))
-    following = ord(head[-1]) + 1
-    end = head[:-1] + chr(0xE000 if following == 0xD800 else following)
     return Sql(f"({column} >= ? AND {column} < ?)", (prefix, end))
 
 
-def _holds(field: str, text: str, rare: Rare) -> Sql:
+def _behind_all(prefix: str) -> str:
+    """The first text behind all that begin with the prefix; empty when there is none."""
+    head = prefix.rstrip(chr(_LAST))
+    following = ord(head[-1]) + 1 if head else 0
+    return head and head[:-1] + chr(0xE000 if following == 0xD800 else following)
+
+
+def _holds(field: str, text: str, probe: Probe) -> Sql:
     """Candidates by their trigrams where that leaves few; in any case the text itself is looked at."""
     wanted, columns = folded(text), _TEXT_COLUMNS[field]
     either = " OR ".join(f"instr(t.{column}, ?)" for column in columns)
@@ -160,18 +198,21 @@ def _holds(field: str, text: str, rare: Rare) -> Sql:
         f"EXISTS (SELECT 1 FROM texts t WHERE t.number = f.number AND ({either}))",  # noqa: S608
         (wanted,) * len(columns),
     )
-    candidates = trigram_query(text)
-    if candidates is None or not rare(candidates):
+    candidates = candidates_of(text, probe)
+    if candidates is None or not probe.few(candidates):
         return looked_at
-    narrowed = Sql("f.number IN (SELECT rowid FROM trigrams WHERE trigrams MATCH ?)", (candidates,))
-    return _bracketed(" AND ", (narrowed, looked_at))
+    return _bracketed(" AND ", (Sql(f"f.number IN ({candidates.text})", candidates.values), looked_at))
 
 
 def _exists(field: str) -> Sql:
     if field in _TEXT_COLUMNS:
         # Both languages, a line each: nothing but the line break when both are empty.
-        either = " OR ".join(f"t.{column} <> char(10)" for column in _TEXT_COLUMNS[field])
-        return Sql(f"EXISTS (SELECT 1 FROM texts t WHERE t.number = f.number AND ({either}))")  # noqa: S608
+        columns = _TEXT_COLUMNS[field]
+        either = " OR ".join(f"t.{column} <> ?" for column in columns)
+        return Sql(
+            f"EXISTS (SELECT 1 FROM texts t WHERE t.number = f.number AND ({either}))",  # noqa: S608
+            ("\n" + TEXT_END,) * len(columns),
+        )
     column = "clauses" if field == "clause" else COLUMNS[field]
     return Sql(f"+f.{column} <> ''")
 

@@ -11,6 +11,8 @@ from typing import TypeAlias
 from secops.model.text import Text
 from secops.support.errors import BadInput, Incomplete, JindunError
 
+_READER_CACHE_KB = 64 * 1024
+"""A page that is looked for in a large file touches far more than SQLite's own 2 MB."""
 Upgrade: TypeAlias = Callable[[sqlite3.Connection], None]
 """Brings a file of one version to the next, inside a transaction."""
 
@@ -44,6 +46,7 @@ class SqliteFile:
         self._read_lock = RLock()
         with self._explained():
             self._reader = self._connect()
+            self._reader.execute(f"PRAGMA cache_size = -{_READER_CACHE_KB}")
             try:
                 self._writer = self._prepared(application, schema, version)
             except BaseException:

@@ -12,11 +12,12 @@ from secops.store.cursor import from_cursor, to_cursor
 from secops.store.documents import to_document
 from secops.store.finding_store import Counts, NotFound, Page
 from secops.store.query import FIELDS, Condition, Query
-from secops.store.query_sql import Rare, bound, counts_of, page_of
+from secops.store.query_sql import Sql, bound, counts_of, page_of
 from secops.store.sqlite_tables import SELECT_FINDING, finding_of, row_of_finding, row_of_texts, storable
 
-_FEW = 20_000
-"""So many findings are gathered and sorted within a page's time."""
+_FEW = 5_000
+"""Gathering and sorting so many takes about as long as walking past a million until a page of such findings is full."""
+_FEW_TRIGRAMS = 200
 
 
 def write_findings(connection: sqlite3.Connection, findings: Iterable[Finding]) -> None:
@@ -72,7 +73,7 @@ def one_finding(connection: sqlite3.Connection, beginning: str) -> Finding:
 def page(connection: sqlite3.Connection, query: Query, resolved: Query, limit: int, cursor: str | None) -> Page:
     """One page; a row more than asked tells whether there is a next one. `resolved` is the query without ages."""
     after = None if cursor is None else from_cursor(cursor, query)
-    sql = page_of(resolved, after, limit + 1, _rare(connection))
+    sql = page_of(resolved, after, limit + 1, _Probe(connection))
     numbers = as_json(row[0] for row in connection.execute(sql.text, sql.values))
     select = SELECT_FINDING.replace("FROM findings f", "FROM json_each(?) wanted JOIN findings f ON f.number = value")
     found = [finding_of(row) for row in connection.execute(f"{select} ORDER BY wanted.key", (numbers,))]
@@ -84,7 +85,7 @@ def page(connection: sqlite3.Connection, query: Query, resolved: Query, limit: i
 
 def count(connection: sqlite3.Connection, where: Condition | None, by: Sequence[str]) -> Counts:
     """How many findings meet the condition, for each of the values of the fields."""
-    sql = counts_of(where, by, _rare(connection))
+    sql = counts_of(where, by, _Probe(connection))
     rows = connection.execute(sql.text, sql.values)
     return {tuple(_word(name, row[place]) for place, name in enumerate(by)): row[len(by)] for row in rows}
 
@@ -94,14 +95,23 @@ def as_json(values: Iterable[str | int]) -> str:
     return orjson.dumps(list(values)).decode()
 
 
-def _rare(connection: sqlite3.Connection) -> Rare:
-    @cache
-    def rare(candidates: str) -> bool:
-        query = "SELECT count(*) FROM (SELECT 1 FROM trigrams WHERE trigrams MATCH ? LIMIT ?)"
-        found: int = connection.execute(query, (candidates, _FEW + 1)).fetchone()[0]
+class _Probe:
+    """Looks into the file, once for each question."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.few = cache(self._few)
+        self.trigrams = cache(self._trigrams)
+
+    def _few(self, numbers: Sql) -> bool:
+        query = f"SELECT count(*) FROM ({numbers.text} LIMIT {_FEW + 1})"  # noqa: S608
+        found: int = self._connection.execute(query, numbers.values).fetchone()[0]
         return found <= _FEW
 
-    return rare
+    def _trigrams(self, beginning: str, end: str) -> Sequence[str] | None:
+        query = "SELECT term FROM trigram_words WHERE term >= ? AND term < ? LIMIT ?"
+        found = [row[0] for row in self._connection.execute(query, (beginning, end, _FEW_TRIGRAMS + 1))]
+        return found if len(found) <= _FEW_TRIGRAMS else None
 
 
 def _word(field: str, value: str | int) -> str:

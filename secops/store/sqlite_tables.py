@@ -16,6 +16,7 @@ APPLICATION = 0x4A44_4653
 """ "JDFS", in the header of the file: ours, and no other program's."""
 VERSION = 2
 CLAUSE_MARK = "\x1f"
+TEXT_END = "\n\n"
 FINDINGS = """
 CREATE TABLE findings (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, severity INTEGER NOT NULL, first_seen INTEGER NOT NULL,
@@ -25,6 +26,9 @@ CREATE TABLE findings (
 );
 CREATE INDEX findings_by_rank ON findings (severity, first_seen, id);
 CREATE INDEX findings_by_system ON findings (system, severity, first_seen, id);
+CREATE INDEX findings_by_state ON findings (state, severity, first_seen, id);
+CREATE INDEX findings_by_rule ON findings (rule, severity, first_seen, id);
+CREATE INDEX findings_by_first_seen ON findings (first_seen, id);
 CREATE INDEX findings_by_place ON findings (asset, check_name, open);
 CREATE TABLE documents (
     number INTEGER PRIMARY KEY REFERENCES findings, document TEXT NOT NULL
@@ -36,6 +40,7 @@ CREATE VIRTUAL TABLE trigrams USING fts5 (
     title, reason, content='texts', content_rowid='number', tokenize='trigram case_sensitive 1', detail=none,
     columnsize=0
 );
+CREATE VIRTUAL TABLE trigram_words USING fts5vocab (trigrams, row);
 CREATE TRIGGER texts_written AFTER INSERT ON texts BEGIN
     INSERT INTO trigrams (rowid, title, reason) VALUES (new.number, new.title, new.reason);
 END;
@@ -84,8 +89,9 @@ SELECT d.document, p.last_successful FROM findings f JOIN documents d USING (num
 LEFT JOIN places p ON p.asset = f.asset AND p.check_name = f.check_name
 """
 SELECT_KNOWN = f"""
-{SELECT_FINDING} WHERE f.asset = ? AND f.check_name = ? AND f.open
-UNION ALL {SELECT_FINDING} WHERE f.id IN (SELECT value FROM json_each(?))
+{SELECT_FINDING} WHERE f.asset = ?1 AND f.check_name = ?2 AND f.open
+UNION ALL {SELECT_FINDING} WHERE f.id IN (SELECT value FROM json_each(?3))
+AND NOT (f.asset = ?1 AND f.check_name = ?2 AND f.open)
 """  # noqa: S608
 _SELECT_COVERAGE = """
 SELECT c.*, p.last_successful FROM coverage c JOIN places p ON p.asset = c.asset AND p.check_name = c.check_name
@@ -124,13 +130,16 @@ def clauses_column(clauses: Iterable[str]) -> str:
 
 
 def row_of_texts(number: int, finding: Finding) -> tuple[int, str, str]:
-    """The columns of `texts`, in order: both languages, folded, in a line each."""
+    """The columns of `texts`, in order: both languages, folded, in a line each.
+
+    An empty line ends them, so that their last two characters, too, begin a trigram.
+    """
     title, reason = finding.weakness.title, finding.weakness.reason
     return number, _searched(title), _searched(reason)
 
 
 def _searched(text: Text) -> str:
-    return storable(f"{folded(text.zh)}\n{folded(text.en)}")
+    return storable(f"{folded(text.zh)}\n{folded(text.en)}{TEXT_END}")
 
 
 def row_of_event(event: Event) -> tuple[str | int, ...]:
