@@ -40,6 +40,7 @@ CREATE VIRTUAL TABLE trigrams USING fts5 (
     title, reason, content='texts', content_rowid='number', tokenize='trigram case_sensitive 1', detail=none,
     columnsize=0
 );
+INSERT INTO trigrams (trigrams, rank) VALUES ('hashsize', 16777216);
 CREATE VIRTUAL TABLE trigram_words USING fts5vocab (trigrams, row);
 CREATE TRIGGER texts_written AFTER INSERT ON texts BEGIN
     INSERT INTO trigrams (rowid, title, reason) VALUES (new.number, new.title, new.reason);
