@@ -55,8 +55,8 @@ class Sql:
 class Probe(Protocol):
     """What a look into the file tells before a page is asked for."""
 
-    def few(self, numbers: Sql) -> bool:
-        """Whether the query gives so few numbers that sorting their findings is quicker than walking an order."""
+    def few(self, numbers: Sql) -> str | None:
+        """The numbers, as JSON, if they are so few that sorting their findings is quicker than walking an order."""
         ...
 
     def trigrams(self, beginning: str, end: str) -> Sequence[str] | None:
@@ -67,10 +67,14 @@ class Probe(Protocol):
 def page_of(query: Query, after: Sequence[Bound] | None, limit: int, probe: Probe) -> Sql:
     """Selects the numbers of a page that starts behind a finding with these values of the keys."""
     conjuncts = _conjuncts(query.where)
-    gathered = next((part for part in conjuncts if _is_few(part, probe)), None)
-    served = gathered or next((part for part in conjuncts if _walked(part, query)), None)
+    gathered = _gathered(conjuncts, probe)
     plus = "+" if gathered else ""
-    parts = [_compile(part, probe, indexed=part is served or _bounds_walk(part, plus)) for part in conjuncts]
+    walked = next((part for part in conjuncts if _walked(part, query)), None)
+    parts = [
+        _compile(part, probe, indexed=not gathered and (part is walked or _bounds_walk(part))) for part in conjuncts
+    ]
+    if gathered:
+        parts.append(gathered)
     if after is not None:
         parts.append(_behind(query.keys, after, plus))
     return _joined(
@@ -83,10 +87,14 @@ def page_of(query: Query, after: Sequence[Bound] | None, limit: int, probe: Prob
 
 def counts_of(where: Condition | None, by: Sequence[str], probe: Probe) -> Sql:
     """Selects the values of the fields and how many findings have them."""
-    columns = "".join(f"f.{COLUMNS[name]}, " for name in by)
-    grouped = "GROUP BY " + columns.rstrip(", ") if by else ""
-    parts = [_compile(part, probe, indexed=True) for part in _conjuncts(where)]
-    return _joined(Sql(f"SELECT {columns}count(*) FROM findings f"), _where(parts), Sql(grouped))  # noqa: S608
+    conjuncts = _conjuncts(where)
+    gathered = _gathered(conjuncts, probe)
+    parts = [_compile(part, probe) for part in conjuncts] + ([gathered] if gathered else [])
+    # Rows in the order of the file: an index in the order of the groups would lead to each row apart.
+    columns = ", ".join(f"+f.{COLUMNS[name]}" for name in by)
+    selected = f"{columns}, count(*)" if by else "count(*)"
+    grouped = Sql(f"GROUP BY {columns}" if by else "")
+    return _joined(Sql(f"SELECT {selected} FROM findings f"), _where(parts), grouped)  # noqa: S608
 
 
 def bound(value: Value) -> Bound:
@@ -120,25 +128,38 @@ def _conjuncts(where: Condition | None) -> tuple[Condition, ...]:
     return where.parts if isinstance(where, And) else (where,) if where else ()
 
 
-def _is_few(condition: Condition, probe: Probe) -> bool:
+def _gathered(conjuncts: Sequence[Condition], probe: Probe) -> Sql | None:
+    """The first condition that few findings meet, as the numbers of these findings."""
+    for part in conjuncts:
+        numbers = _numbers(part, conjuncts, probe)
+        if numbers and (few := probe.few(numbers)) is not None:
+            return Sql("f.number IN (SELECT value FROM json_each(?))", (few,))
+    return None
+
+
+def _numbers(condition: Condition, conjuncts: Sequence[Condition], probe: Probe) -> Sql | None:
+    """Selects what an index finds by the condition; severity narrows it where the index holds that, too."""
     match condition:
         case Equals(field, _) | In(field, _) | Prefix(field, _) if field in _INDEXED:
-            where = _where([_compile(condition, probe, indexed=True)])
-            return probe.few(_joined(Sql("SELECT f.number FROM findings f"), where))
+            parts: list[Condition] = [condition]
+            if field in _RANKED and not isinstance(condition, Prefix):
+                parts += [each for each in conjuncts if isinstance(each, Range) and each.field == "severity"]
+            where = _where([_compile(part, probe, indexed=True) for part in parts])
+            index = f"findings_by_{field}" if field in _RANKED else ""
+            return _joined(Sql(f"SELECT f.number FROM findings f {index and 'INDEXED BY ' + index}"), where)  # noqa: S608
         case TextMatch(_, text):
-            candidates = candidates_of(text, probe)
-            return candidates is not None and probe.few(candidates)
-    return False
-
-
-def _bounds_walk(condition: Condition, plus: str) -> bool:
-    """Whether it says where the walk in an order begins or ends."""
-    return isinstance(condition, Range | Equals) and condition.field in ("severity", "first_seen") and not plus
+            return candidates_of(text, probe)
+    return None
 
 
 def _walked(condition: Condition, query: Query) -> bool:
     """Whether an index has the findings that meet it in the order of the query."""
     return isinstance(condition, Equals) and condition.field in _RANKED and query.sort == WORST_FIRST
+
+
+def _bounds_walk(condition: Condition) -> bool:
+    """Whether it says where the walk in an order begins or ends."""
+    return isinstance(condition, Range | Equals) and condition.field in ("severity", "first_seen")
 
 
 def _compile(condition: Condition, probe: Probe, *, indexed: bool = False) -> Sql:
@@ -199,9 +220,10 @@ def _holds(field: str, text: str, probe: Probe) -> Sql:
         (wanted,) * len(columns),
     )
     candidates = candidates_of(text, probe)
-    if candidates is None or not probe.few(candidates):
+    few = probe.few(candidates) if candidates else None
+    if few is None:
         return looked_at
-    return _bracketed(" AND ", (Sql(f"f.number IN ({candidates.text})", candidates.values), looked_at))
+    return _bracketed(" AND ", (Sql("f.number IN (SELECT value FROM json_each(?))", (few,)), looked_at))
 
 
 def _exists(field: str) -> Sql:

@@ -103,10 +103,9 @@ class _Probe:
         self.few = cache(self._few)
         self.trigrams = cache(self._trigrams)
 
-    def _few(self, numbers: Sql) -> bool:
-        query = f"SELECT count(*) FROM ({numbers.text} LIMIT {_FEW + 1})"  # noqa: S608
-        found: int = self._connection.execute(query, numbers.values).fetchone()[0]
-        return found <= _FEW
+    def _few(self, numbers: Sql) -> str | None:
+        rows = self._connection.execute(f"{numbers.text} LIMIT {_FEW + 1}", numbers.values).fetchall()
+        return as_json(row[0] for row in rows) if len(rows) <= _FEW else None
 
     def _trigrams(self, beginning: str, end: str) -> Sequence[str] | None:
         query = "SELECT term FROM trigram_words WHERE term >= ? AND term < ? LIMIT ?"
