@@ -11,16 +11,15 @@ from typing import Annotated, BinaryIO
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
+from secops.cli.finding_query import Assets, Checks, Everything, Severities, States, Systems, Wanted, asked
 from secops.cli.options import AsJson
 from secops.cli.tables import console, fill, plain, print_json, table
 from secops.evidence.new_file import new_file
 from secops.exchange.exporter import all_exporters
 from secops.exchange.importer import all_importers
-from secops.model.finding import Severity, State
 from secops.model.text import Text
 from secops.service.exchanging import AUTO, Imported, around, chosen_findings, import_report, written_at
 from secops.service.home import open_home
-from secops.store.finding_store import Filter
 from secops.support.errors import BadInput
 from secops.support.language import say
 from secops.support.suggestions import did_you_mean
@@ -75,22 +74,6 @@ Output = Annotated[
 Mark = Annotated[
     bool, typer.Option("--bom", help=say(zh="CSV 前加 UTF-8 BOM。", en="Begin CSV with a UTF-8 byte order mark."))
 ]
-Severities = Annotated[
-    list[Severity] | None, typer.Option("--severity", help=say(zh="严重程度,可重复。", en="Severity; may be repeated."))
-]
-States = Annotated[
-    list[State] | None, typer.Option("--state", help=say(zh="状态,可重复。", en="State; may be repeated."))
-]
-Everything = Annotated[bool, typer.Option("--all", help=say(zh="包括已关闭的。", en="Those that are closed, too."))]
-Systems = Annotated[
-    list[str] | None, typer.Option("--system", help=say(zh="系统 id,可重复。", en="System id; may be repeated."))
-]
-Assets = Annotated[
-    list[str] | None, typer.Option("--asset", help=say(zh="资产 id,可重复。", en="Asset id; may be repeated."))
-]
-Checks = Annotated[
-    list[str] | None, typer.Option("--check", help=say(zh="检查项,可重复。", en="Check; may be repeated."))
-]
 
 
 def import_findings(
@@ -123,6 +106,7 @@ def import_findings(
 
 def export_findings(
     format: ExportFormat,
+    wanted: Wanted = "",
     output: Output = None,
     bom: Mark = False,
     severity: Severities = None,
@@ -141,17 +125,11 @@ def export_findings(
                 f'there is no format "{format}"{hint.en}; known: {listed}',
             )
         )
-    open_states = () if everything else [one for one in State if one.open]
-    which = Filter(
-        states=frozenset(state or open_states),
-        severities=frozenset(severity or ()),
-        systems=frozenset(system or ()),
-        assets=frozenset(asset or ()),
-        checks=frozenset(check or ()),
-    )
-    with open_home() as home, _written(output) as write:
-        for part in known[format].write(chosen_findings(home, which), around(home, bom)):
-            write(part)
+    with open_home() as home:
+        query = asked(home, wanted, everything, state=state, severity=severity, system=system, asset=asset, check=check)
+        with _written(output) as write:
+            for part in known[format].write(chosen_findings(home, query), around(home, bom)):
+                write(part)
 
 
 @contextmanager

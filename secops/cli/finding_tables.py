@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from secops.cli.finding_words import OUTCOMES, STATES, change_words, severity_word, state_word
+from secops.cli.finding_words import FIELD_NAMES, OUTCOMES, STATES, change_words, severity_word, state_word, value_word
 from secops.cli.tables import console, facts, fill, table
 from secops.model.finding import Finding, State
+from secops.model.text import Text
 from secops.store.finding_store import CoverageRow, Event
 from secops.store.life_cycle import allowed
 from secops.support.clock import local
@@ -41,6 +42,17 @@ def print_findings(findings: Sequence[Finding]) -> None:
         for one in findings
     )
     console().print(fill(made, rows))
+
+
+def print_counts(fields: Sequence[str], rows: Sequence[tuple[tuple[str, ...], int]]) -> None:
+    """How many there are of each, most first."""
+    total = sum(number for _, number in rows)
+    made = table(
+        say(zh=f"{total} 个发现", en=f"{total} findings"),
+        *(tell(FIELD_NAMES.get(field, Text(field, field))) for field in fields),
+        say(zh="数量", en="count"),
+    )
+    console().print(fill(made, ((*map(value_word, values), number) for values, number in rows)))
 
 
 def print_finding(found: Finding, covered: Sequence[CoverageRow]) -> None:

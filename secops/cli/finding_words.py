@@ -36,6 +36,15 @@ OUTCOMES: dict[Outcome | None, tuple[Text, str]] = {
     Outcome.ERROR: (Text("程序缺陷", "error"), "magenta"),
     None: (Text("从未测过", "never tested"), "magenta"),
 }
+FIELD_NAMES = {
+    "severity": Text("程度", "severity"),
+    "state": Text("状态", "state"),
+    "system": Text("系统", "system"),
+    "asset": Text("资产", "asset"),
+    "check": Text("检查", "check"),
+    "rule": Text("规则", "rule"),
+    "class": Text("类别", "class"),
+}
 _CHANGES = {
     "seen": Text("首次发现", "first seen"),
     "reopened": Text("再次发现,重新打开", "seen again, reopened"),
@@ -60,6 +69,13 @@ def outcome_word(outcome: Outcome | None) -> Shown:
     """The outcome in its colour; None: never tested."""
     text, style = OUTCOMES[outcome]
     return plain(tell(text), style)
+
+
+def value_word(value: str) -> Shown | str:
+    """The value of a field as it is shown: states and severities by name, all else as it is."""
+    if isinstance(value, Severity):
+        return severity_word(value)
+    return state_word(value) if isinstance(value, State) else value
 
 
 def change_words(change: str) -> str:

@@ -11,15 +11,28 @@ from typing import Annotated
 import typer
 
 from secops.cli.finding_exchange import export_findings, import_findings
-from secops.cli.finding_tables import print_finding, print_findings, print_history
+from secops.cli.finding_query import (
+    QUERY_HELP,
+    Assets,
+    Checks,
+    Everything,
+    Severities,
+    States,
+    Systems,
+    Wanted,
+    asked,
+)
+from secops.cli.finding_tables import print_counts, print_finding, print_findings, print_history
 from secops.cli.finding_words import OUTCOMES, STATES, outcome_word
 from secops.cli.options import AsJson
 from secops.cli.tables import console, fill, plain, print_json, table
-from secops.model.finding import Severity, State
+from secops.model.finding import State
 from secops.model.outcome import Outcome
 from secops.model.text import Text
 from secops.service.home import Home, open_home
-from secops.store.finding_store import LARGEST_PAGE, CoverageRow, Filter
+from secops.store.finding_store import LARGEST_PAGE, CoverageRow
+from secops.store.query import FIELDS
+from secops.store.query_text import to_text
 from secops.support.clock import local
 from secops.support.language import say, tell
 
@@ -32,28 +45,9 @@ verb = typer.Typer(
     no_args_is_help=True,
 )
 
+GROUPABLE = [field.name for field in FIELDS.values() if field.groupable]
 Id = Annotated[
     str, typer.Argument(metavar="ID", help=say(zh="发现的编号,前几位即可。", en="Id of the finding, or how it begins."))
-]
-Severities = Annotated[
-    list[Severity] | None, typer.Option("--severity", help=say(zh="严重程度,可重复。", en="Severity; may be repeated."))
-]
-States = Annotated[
-    list[State] | None,
-    typer.Option(
-        "--state",
-        help=say(zh="状态,可重复;缺省为未关闭的。", en="State; may be repeated. Default: those that are open."),
-    ),
-]
-Everything = Annotated[bool, typer.Option("--all", help=say(zh="包括已关闭的。", en="Those that are closed, too."))]
-Systems = Annotated[
-    list[str] | None, typer.Option("--system", help=say(zh="系统 id,可重复。", en="System id; may be repeated."))
-]
-Assets = Annotated[
-    list[str] | None, typer.Option("--asset", help=say(zh="资产 id,可重复。", en="Asset id; may be repeated."))
-]
-Checks = Annotated[
-    list[str] | None, typer.Option("--check", help=say(zh="检查项,可重复。", en="Check; may be repeated."))
 ]
 Limit = Annotated[int, typer.Option(min=1, max=LARGEST_PAGE, help=say(zh="每页条数。", en="How many on one page."))]
 Cursor = Annotated[
@@ -77,8 +71,17 @@ verb.command(
 )(export_findings)
 
 
-@verb.command(name="list", help=say(zh="列出发现:最严重、最新的在前。", en="List findings, worst and newest first."))
+@verb.command(
+    name="list",
+    help=say(
+        zh="列出发现,缺省为未关闭的,最严重、最新的在前。",
+        en="List findings; unless told otherwise those that are open, worst and newest first.",
+    )
+    + "\n\n"
+    + QUERY_HELP,
+)
 def list_findings(
+    wanted: Wanted = "",
     severity: Severities = None,
     state: States = None,
     everything: Everything = False,
@@ -87,25 +90,60 @@ def list_findings(
     check: Checks = None,
     limit: Limit = 50,
     cursor: Cursor = None,
+    save: Annotated[
+        str | None,
+        typer.Option(
+            "--save",
+            metavar="NAME",
+            help=say(zh="把 QUERY 以此名称保存。", en="Save QUERY under this name."),
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    open_states = () if everything else [one for one in State if one.open]
-    which = Filter(
-        states=frozenset(state or open_states),
-        severities=frozenset(severity or ()),
-        systems=frozenset(system or ()),
-        assets=frozenset(asset or ()),
-        checks=frozenset(check or ()),
-    )
     with open_home() as home:
-        page = home.store.list(which, limit, cursor)
+        query = asked(home, wanted, everything, state=state, severity=severity, system=system, asset=asset, check=check)
+        if save is not None:
+            home.saved_queries.save(save, wanted)
+        page = home.store.find(query, limit, cursor)
     if as_json:
-        print_json({"findings": page.findings, "next_cursor": page.next_cursor})
+        print_json({"query": to_text(query), "findings": page.findings, "next_cursor": page.next_cursor})
         return
     print_findings(page.findings)
     if page.next_cursor:
         more = say(zh="还有更多,下一页加上:", en="there are more; for the next page add:")
         console().print(plain(f"{more} --cursor {page.next_cursor}"), soft_wrap=True)
+
+
+@verb.command(
+    help=say(
+        zh="按字段统计发现,缺省为未关闭的。",
+        en="Count findings by fields; unless told otherwise those that are open.",
+    )
+)
+def stats(
+    wanted: Wanted = "",
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="FIELDS",
+            help=say(zh="字段,以逗号分隔:", en="Fields, with commas between: ") + ", ".join(GROUPABLE),
+        ),
+    ] = "severity,state",
+    everything: Everything = False,
+    as_json: AsJson = False,
+) -> None:
+    fields = [name.strip() for name in by.split(",") if name.strip()]
+    with open_home() as home:
+        query = asked(home, wanted, everything, state=None)
+        counts = home.store.count(query, fields)
+        total = sum(counts.values())
+    rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
+    if as_json:
+        counted = [{**dict(zip(fields, values, strict=True)), "count": number} for values, number in rows]
+        print_json({"query": to_text(query), "by": fields, "total": total, "counts": counted})
+        return
+    print_counts(fields, rows)
 
 
 @verb.command(

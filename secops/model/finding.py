@@ -21,7 +21,10 @@ class Severity(StrEnum):
     @property
     def rank(self) -> int:
         """0 info to 4 critical."""
-        return list(Severity).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 class State(StrEnum):
@@ -109,7 +112,6 @@ class Finding:
 def finding_id(weakness_class: WeaknessClass, asset: str, rule: str, locator: tuple[str, ...]) -> str:
     """`1-` (the version of the key) and 32 base32 characters of a SHA-256 over class, asset, rule and locator."""
     text = "\x1f".join((weakness_class.value, asset, rule, *locator))
-    digest = (
-        base64.b32encode(hashlib.sha256(b"v1\x1f" + text.encode("utf-8", "surrogatepass")).digest()).decode().lower()
-    )
-    return f"1-{digest[:32]}"
+    digest = hashlib.sha256(b"v1\x1f" + text.encode("utf-8", "surrogatepass")).digest()
+    # 20 bytes are 32 characters.
+    return f"1-{base64.b32encode(digest[:20]).decode().lower()}"

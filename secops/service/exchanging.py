@@ -18,7 +18,8 @@ from secops.exchange.misread import Misread
 from secops.model.finding import Finding
 from secops.model.text import Text
 from secops.service.home import Home
-from secops.store.finding_store import LARGEST_PAGE, Filter, Recorded
+from secops.store.finding_store import LARGEST_PAGE, Recorded
+from secops.store.query import Query
 from secops.support.clock import now
 from secops.support.errors import BadInput
 from secops.support.located import BadFile, Problem
@@ -147,11 +148,11 @@ def _assets(home: Home) -> AssetIndex:
     return AssetIndex((system.id, asset) for system in home.inventory.systems for asset in system.assets)
 
 
-def chosen_findings(home: Home, which: Filter) -> Iterator[Finding]:
-    """All findings that the filter lets through, page by page, worst first."""
+def chosen_findings(home: Home, query: Query) -> Iterator[Finding]:
+    """All findings that the query asks for, page by page, in its order."""
     cursor = None
     while True:
-        page = home.store.list(which, LARGEST_PAGE, cursor)
+        page = home.store.find(query, LARGEST_PAGE, cursor)
         yield from page.findings
         if not (cursor := page.next_cursor):
             return

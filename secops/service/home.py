@@ -29,6 +29,7 @@ from secops.inventory.load import load_inventory
 from secops.model.city import Asset, AssetKind
 from secops.model.text import Text
 from secops.service.ledgers import Ledgers
+from secops.service.saved_queries import SavedQueries
 from secops.service.scanning import Eyes
 from secops.service.settings import Settings
 from secops.store.finding_store import FindingStore
@@ -74,6 +75,11 @@ class Home:
     def store(self) -> FindingStore:
         """Findings."""
         return self._open.enter_context(SqliteStore(self.state / "findings.sqlite"))
+
+    @property
+    def saved_queries(self) -> SavedQueries:
+        """Queries by name."""
+        return SavedQueries(self.state / "queries.json")
 
     @cached_property
     def journal(self) -> Journal:

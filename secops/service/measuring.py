@@ -16,11 +16,12 @@ from secops.evidence.chain import Kind
 from secops.evidence.verify import BrokenPack, read_pack
 from secops.execution.journal import Mode, RunState
 from secops.model.city import Asset, CentreRole, Level
-from secops.model.finding import Finding, Severity, State
+from secops.model.finding import Severity, State
 from secops.model.outcome import Outcome
 from secops.service.home import Home
 from secops.service.packing import pack_path
-from secops.store.finding_store import LARGEST_PAGE, CoverageRow, Filter
+from secops.store.finding_store import CoverageRow
+from secops.store.query import Query, one_of
 from secops.support.clock import now
 from secops.support.errors import BadInput
 
@@ -96,21 +97,12 @@ def fills(name: str) -> Callable[[Callable[[View], Series]], Callable[[View], Se
 @fills("jindun_findings_open")
 def _findings_open(view: View) -> Series:
     levels = {system.id: str(int(view.home.inventory.level(system))) for system in view.home.inventory.systems}
-    counts = Counter(
-        (finding.weakness.severity.value, levels.get(finding.system, NO_LEVEL), finding.state.value)
-        for finding in _open_findings(view.home)
-    )
+    counts: Counter[tuple[str, ...]] = Counter()
+    found = view.home.store.count(Query(one_of("state", _OPEN)), by=("severity", "system", "state"))
+    for (severity, system, state), number in found.items():
+        counts[severity, levels.get(system, NO_LEVEL), state] += number
     shown = product(Severity, [str(int(level)) for level in Level], _OPEN)
     return (dict.fromkeys(shown, 0) | counts).items()
-
-
-def _open_findings(home: Home) -> Iterator[Finding]:
-    which, cursor = Filter(states=frozenset(_OPEN)), None
-    while True:
-        page = home.store.list(which, LARGEST_PAGE, cursor)
-        yield from page.findings
-        if not (cursor := page.next_cursor):
-            return
 
 
 @fills("jindun_pairs_untested")

@@ -18,7 +18,7 @@ from secops.model.finding import Finding
 from secops.model.step import LOCAL, Command
 from secops.service.canary import Canary
 from secops.service.home import Home
-from secops.store.finding_store import Filter
+from secops.store.query import Equals, Query
 from secops.support.clock import from_text, now
 
 _ASKED = {
@@ -64,8 +64,8 @@ def _detected(run: Run) -> datetime | None:
 
 def findings_of(home: Home, system: str | None) -> list[Finding]:
     """The findings of one system, or of all, open or not."""
-    which = Filter(systems=frozenset({system})) if system else Filter()
-    return list(home.store.list(which, limit=_MOST_FINDINGS).findings)
+    query = Query(Equals("system", system)) if system else Query()
+    return list(home.store.find(query, limit=_MOST_FINDINGS).findings)
 
 
 def seal(home: Home, run: Run, canary: Canary | None = None) -> Sealed:

@@ -1,14 +1,15 @@
 """The contract that every store of findings passes (tests/contracts/test_finding_store.py)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeAlias
 
-from secops.model.finding import Finding, Severity, State
+from secops.model.finding import Finding, State
 from secops.model.outcome import Evaluation, Outcome
 from secops.model.text import Text
+from secops.store.query import FIELDS, Query, field_named
 from secops.support.errors import BadInput
 
 LARGEST_PAGE = 1000
@@ -28,22 +29,15 @@ class NotFound(BadInput):
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """Which findings to list; empty fields match all. The query language of a later version compiles to this seam."""
-
-    states: frozenset[State] = frozenset()
-    severities: frozenset[Severity] = frozenset()
-    systems: frozenset[str] = frozenset()
-    assets: frozenset[str] = frozenset()
-    checks: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
-    """Findings, worst and newest first, and where the next page starts."""
+    """Findings in the order of the query, and where the next page starts."""
 
     findings: tuple[Finding, ...]
     next_cursor: str | None
+
+
+Counts: TypeAlias = Mapping[tuple[str, ...], int]
+"""How many findings have these values of the fields that were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +101,22 @@ class Approval:
     """Of the approved observation."""
 
 
+def require_page(limit: int) -> None:
+    """Raises BadInput for a page of no size or too many findings."""
+    if not 1 <= limit <= LARGEST_PAGE:
+        raise BadInput(
+            Text(f"每页条数须在 1 到 {LARGEST_PAGE} 之间", f"a page holds 1 to {LARGEST_PAGE} findings, not {limit}")
+        )
+
+
+def require_groupable(by: Iterable[str]) -> None:
+    """Raises BadInput for a field that findings cannot be counted by."""
+    for name in by:
+        if not field_named(name).groupable:
+            choices = ", ".join(field.name for field in FIELDS.values() if field.groupable)
+            raise BadInput(Text(f"不能按 {name} 统计;可以按:{choices}", f"cannot count by {name}; count by: {choices}"))
+
+
 class FindingStore(Protocol):
     """Keeps observations, findings, coverage and baselines. Safe to use from several threads and several processes.
 
@@ -128,10 +138,18 @@ class FindingStore(Protocol):
         """The finding; an unambiguous beginning of its id is enough. Raises NotFound."""
         ...
 
-    def list(self, which: Filter, limit: int = 100, cursor: str | None = None) -> Page:
-        """A page of findings by keyset: worst severity first, then first seen latest, then id.
+    def find(self, query: Query, limit: int = 100, cursor: str | None = None) -> Page:
+        """A page of findings by keyset, in the order of the query.
 
-        `limit` is 1 to LARGEST_PAGE. A cursor goes with the filter that it came from; raises BadInput for any other.
+        `limit` is 1 to LARGEST_PAGE. A cursor goes with the query that it came from; raises BadInput for any other.
+        """
+        ...
+
+    def count(self, query: Query, by: Sequence[str] = ()) -> Counts:
+        """How many findings there are, for each of the values of the fields `by` that occur; its order is left out.
+
+        Without fields the one key is `()`, also when nothing was found. Raises BadInput for a field that is not
+        `groupable`.
         """
         ...
 

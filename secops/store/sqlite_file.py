@@ -2,13 +2,19 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
+from typing import TypeAlias
 
 from secops.model.text import Text
 from secops.support.errors import BadInput, Incomplete, JindunError
+
+_READER_CACHE_KB = 64 * 1024
+"""A page that is looked for in a large file touches far more than SQLite's own 2 MB."""
+Upgrade: TypeAlias = Callable[[sqlite3.Connection], None]
+"""Brings a file of one version to the next, inside a transaction."""
 
 
 class SqliteFile:
@@ -19,14 +25,28 @@ class SqliteFile:
     Readers wait for nobody: they have a connection of their own, and WAL shows them the last committed state.
     """
 
-    def __init__(self, path: Path, *, application: int, schema: str, version: int, wait_seconds: float = 30.0) -> None:
-        """Open, or create with `schema`. Raises BadInput when the file is of another program or a newer version."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        application: int,
+        schema: str,
+        version: int,
+        upgrades: Mapping[int, Upgrade],
+        wait_seconds: float = 30.0,
+    ) -> None:
+        """Open, create with `schema`, or bring to `version` by `upgrades`, each under the version that it starts from.
+
+        Raises BadInput when the file is of another program or a newer version.
+        """
         self.path = path
+        self._upgrades = upgrades
         self._wait_seconds = wait_seconds
         self._write_lock = RLock()
         self._read_lock = RLock()
         with self._explained():
             self._reader = self._connect()
+            self._reader.execute(f"PRAGMA cache_size = -{_READER_CACHE_KB}")
             try:
                 self._writer = self._prepared(application, schema, version)
             except BaseException:
@@ -52,21 +72,22 @@ class SqliteFile:
             # FULL: with NORMAL the last transactions are lost when the power fails, and a caller was told that they
             # are on disk. It costs one fsync per transaction; scans are written in batches, so it hardly shows.
             writer.execute("PRAGMA synchronous = FULL")
+            if known != version:
+                self._create_or_upgrade(writer, application, schema, version)
+            # Afterwards: an upgrade may replace a table that others refer to.
             writer.execute("PRAGMA foreign_keys = ON")
-            if not known:
-                self._create(writer, application, schema, version)
         except BaseException:
             writer.close()
             raise
         return writer
 
-    def _recognise(self, connection: sqlite3.Connection, application: int, version: int) -> bool:
-        """Whether it is ours and ready; False when it is empty. Raises BadInput when it is neither."""
+    def _recognise(self, connection: sqlite3.Connection, application: int, version: int) -> int:
+        """The version of a file of ours; 0 when it is empty. Raises BadInput when it is neither."""
         found_application = connection.execute("PRAGMA application_id").fetchone()[0]
         found_version = connection.execute("PRAGMA user_version").fetchone()[0]
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if tables == 0 and found_application in (0, application) and found_version == 0:
-            return False
+            return 0
         if found_application != application:
             raise BadInput(
                 Text(
@@ -83,7 +104,7 @@ class SqliteFile:
                     f"{version}); nothing was changed, upgrade this one",
                 )
             )
-        return True
+        return int(found_version)
 
     def _switch_to_wal(self, connection: sqlite3.Connection) -> None:
         """Two processes that create the file at once can find it busy here, where SQLite itself does not wait."""
@@ -97,14 +118,16 @@ class SqliteFile:
                     raise
                 time.sleep(0.02)
 
-    def _create(self, connection: sqlite3.Connection, application: int, schema: str, version: int) -> None:
+    def _create_or_upgrade(self, connection: sqlite3.Connection, application: int, schema: str, version: int) -> None:
+        """In one transaction: a file is of one version or of the next, never between."""
         with _transaction(connection):
             # Another process may have been first while we waited for the lock.
-            if self._recognise(connection, application, version):
-                return
-            for statement in filter(str.strip, schema.split(";")):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {application}")
+            found = self._recognise(connection, application, version)
+            if found == 0:
+                execute_all(connection, schema)
+                connection.execute(f"PRAGMA application_id = {application}")
+            for step in range(found or version, version):
+                self._upgrades[step](connection)
             connection.execute(f"PRAGMA user_version = {version}")
 
     @contextmanager
@@ -135,6 +158,16 @@ class SqliteFile:
             if explanation is None:
                 raise
             raise explanation from error
+
+
+def execute_all(connection: sqlite3.Connection, script: str) -> None:
+    """Every statement of the script, inside the transaction that is open (`executescript` would end it)."""
+    statement = ""
+    for piece in script.split(";"):
+        statement += piece + ";"
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""
 
 
 @contextmanager

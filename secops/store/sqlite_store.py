@@ -1,38 +1,36 @@
 """The store of findings that needs nothing but a file."""
 
-import builtins
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import orjson
-
 from secops.model.finding import Finding, State
 from secops.model.outcome import Evaluation
 from secops.model.text import Text
-from secops.store.cursor import from_cursor, position_of, to_cursor
 from secops.store.finding_store import (
-    LARGEST_PAGE,
     Approval,
+    Counts,
     CoverageRow,
     Event,
-    Filter,
-    NotFound,
     Page,
     Recorded,
     StoredObservation,
+    require_groupable,
+    require_page,
 )
 from secops.store.merge import Changes, move_by_hand, weaknesses_by_id
+from secops.store.query import Condition, Query, at
 from secops.store.sqlite_file import SqliteFile
+from secops.store.sqlite_findings import as_json, count, one_finding, page, write_findings
 from secops.store.sqlite_tables import (
     APPLICATION,
     SCHEMA,
     SELECT_COVERAGE_OF_SCAN,
-    SELECT_FINDING,
     SELECT_KNOWN,
     SELECT_NEWEST_COVERAGE,
     VERSION,
@@ -41,9 +39,8 @@ from secops.store.sqlite_tables import (
     finding_of,
     row_of_coverage,
     row_of_event,
-    row_of_finding,
-    storable,
 )
+from secops.store.sqlite_upgrades import UPGRADES
 from secops.support.clock import from_text, now, to_text
 from secops.support.errors import BadInput, Incomplete
 
@@ -54,7 +51,12 @@ class SqliteStore:
     def __init__(self, path: Path, *, wait_seconds: float = 30.0, clock: Callable[[], datetime] = now) -> None:
         """Open or create the file. Raises BadInput when it cannot be used; then it is left as it was."""
         self._file = SqliteFile(
-            path, application=APPLICATION, schema=SCHEMA, version=VERSION, wait_seconds=wait_seconds
+            path,
+            application=APPLICATION,
+            schema=SCHEMA,
+            version=VERSION,
+            upgrades=UPGRADES,
+            wait_seconds=wait_seconds,
         )
         self._clock = clock
 
@@ -74,33 +76,35 @@ class SqliteStore:
     def get(self, finding: str) -> Finding:
         """The finding with that id, or whose id alone begins so."""
         with self._file.reading() as connection:
-            return _find(connection, finding)
+            return one_finding(connection, finding)
 
-    def list(self, which: Filter, limit: int = 100, cursor: str | None = None) -> Page:
-        """A page by keyset; one more row than asked tells whether there is a next one."""
-        if not 1 <= limit <= LARGEST_PAGE:
-            raise BadInput(
-                Text(
-                    f"每页条数须在 1 到 {LARGEST_PAGE} 之间", f"a page holds 1 to {LARGEST_PAGE} findings, not {limit}"
-                )
-            )
-        condition, values = _condition(which, cursor)
-        query = " ".join((SELECT_FINDING, condition, "ORDER BY f.severity DESC, f.first_seen DESC, f.id DESC LIMIT ?"))
+    def find(self, query: Query, limit: int = 100, cursor: str | None = None) -> Page:
+        """A page by keyset."""
+        require_page(limit)
+        resolved = replace(query, where=self._resolved(query))
         with self._file.reading() as connection:
-            found = [finding_of(row) for row in connection.execute(query, (*values, limit + 1))]
-        more = len(found) > limit
-        return Page(tuple(found[:limit]), to_cursor(position_of(found[limit - 1]), which) if more else None)
+            return page(connection, query, resolved, limit, cursor)
+
+    def count(self, query: Query, by: Sequence[str] = ()) -> Counts:
+        """How many there are of each."""
+        require_groupable(by)
+        with self._file.reading() as connection:
+            return count(connection, self._resolved(query), by)
+
+    def _resolved(self, query: Query) -> Condition | None:
+        """The condition as it is now, without ages."""
+        return at(query.where, self._clock()) if query.where else None
 
     def history(self, finding: str) -> Sequence[Event]:
         """Every change, oldest first."""
         query = "SELECT * FROM events WHERE finding = ? ORDER BY number"
         with self._file.reading() as connection:
-            return [event_of(row) for row in connection.execute(query, (_find(connection, finding).id,))]
+            return [event_of(row) for row in connection.execute(query, (one_finding(connection, finding).id,))]
 
     def transition(self, finding: str, to: State, *, revision: int, actor: str, reason: str) -> Finding:
         """Move a finding by hand."""
         with self._file.writing() as connection:
-            before = _find(connection, finding)
+            before = one_finding(connection, finding)
             after, event = move_by_hand(before, to, revision=revision, actor=actor, reason=reason, at=self._clock())
             _write(connection, [after], [event])
         return after
@@ -225,63 +229,14 @@ def _keep(connection: sqlite3.Connection, body: bytes) -> str:
 def _known(connection: sqlite3.Connection, evaluation: Evaluation, changes: Changes) -> dict[str, Finding]:
     """By id: the open findings of its asset and check, and those that it saw, as they are in this transaction."""
     seen = weaknesses_by_id(evaluation)
-    values = (evaluation.asset, evaluation.check, _json(seen))
+    values = (evaluation.asset, evaluation.check, as_json(seen))
     stored = {finding.id: finding for finding in map(finding_of, connection.execute(SELECT_KNOWN, values))}
     return stored | {id: changes.findings[id] for id in (*stored, *seen) if id in changes.findings}
 
 
 def _write(connection: sqlite3.Connection, findings: Iterable[Finding], events: Iterable[Event]) -> None:
-    connection.executemany(
-        """
-        INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT DO UPDATE SET
-            severity = excluded.severity, first_seen = excluded.first_seen, state = excluded.state,
-            open = excluded.open, system = excluded.system, check_name = excluded.check_name,
-            document = excluded.document
-        """,
-        map(row_of_finding, findings),
-    )
+    write_findings(connection, findings)
     connection.executemany(
         "INSERT INTO events (finding, revision, at, actor, change, reason_zh, reason_en) VALUES (?, ?, ?, ?, ?, ?, ?)",
         map(row_of_event, events),
     )
-
-
-def _find(connection: sqlite3.Connection, beginning: str) -> Finding:
-    """The one finding whose id begins so. Raises NotFound."""
-    query = f"{SELECT_FINDING} WHERE f.id >= ?1 AND f.id < ?1 || char(0x10FFFF) ORDER BY f.id LIMIT 2"
-    rows = connection.execute(query, (storable(beginning),)).fetchall() if beginning else []
-    if not rows:
-        raise NotFound(Text(f"没有编号为 {beginning!r} 的发现", f"no finding has the id {beginning!r}"))
-    first, *others = [finding_of(row) for row in rows]
-    if others and first.id != beginning:
-        raise NotFound(
-            Text(
-                f"有多个发现的编号以 {beginning!r} 开头,例如 {first.id} 和 {others[0].id};请多写几位",
-                f"several findings begin with {beginning!r}, like {first.id} and {others[0].id}; write more of the id",
-            )
-        )
-    return first
-
-
-def _condition(which: Filter, cursor: str | None) -> tuple[str, builtins.list[str | int]]:
-    """The WHERE of a page and its values."""
-    wanted: dict[str, Iterable[str | int]] = {
-        "f.state": which.states,
-        "f.severity": [severity.rank for severity in which.severities],
-        "f.system": which.systems,
-        "f.asset": which.assets,
-        "f.check_name": which.checks,
-    }
-    parts = [f"{column} IN (SELECT value FROM json_each(?))" for column, values in wanted.items() if values]  # noqa: S608
-    values: builtins.list[str | int] = [_json(values) for values in wanted.values() if values]
-    if cursor is not None:
-        position = from_cursor(cursor, which)
-        parts.append("(f.severity, f.first_seen, f.id) < (?, ?, ?)")
-        values += [position.severity_rank, position.first_seen, position.id]
-    return ("WHERE " + " AND ".join(parts) if parts else ""), values
-
-
-def _json(values: Iterable[str | int]) -> str:
-    """One parameter that holds many values, read by json_each."""
-    return orjson.dumps([storable(value) if isinstance(value, str) else value for value in values]).decode()

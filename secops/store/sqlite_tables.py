@@ -1,19 +1,64 @@
 """The tables of the SQLite store, and how nouns become rows and rows nouns."""
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import replace
 
 from secops.model.finding import Finding
 from secops.model.outcome import Evaluation, Outcome
 from secops.model.text import Text
-from secops.store.documents import from_document, to_document
+from secops.store.documents import from_document
 from secops.store.finding_store import CoverageRow, Event
+from secops.store.query import folded, microseconds
 from secops.support.clock import from_text, to_text
 
 APPLICATION = 0x4A44_4653
 """ "JDFS", in the header of the file: ours, and no other program's."""
-VERSION = 1
-SCHEMA = """
+VERSION = 2
+CLAUSE_MARK = "\x1f"
+TEXT_END = "\n\n"
+FINDINGS = """
+CREATE TABLE findings (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, severity INTEGER NOT NULL, first_seen INTEGER NOT NULL,
+    last_seen INTEGER NOT NULL, state_since INTEGER NOT NULL, times_seen INTEGER NOT NULL,
+    regressions INTEGER NOT NULL, state TEXT NOT NULL, open INTEGER NOT NULL, system TEXT NOT NULL,
+    asset TEXT NOT NULL, check_name TEXT NOT NULL, rule TEXT NOT NULL, class TEXT NOT NULL, clauses TEXT NOT NULL
+);
+CREATE INDEX findings_by_rank ON findings (severity, first_seen, id);
+CREATE INDEX findings_by_system ON findings (system, severity, first_seen, id);
+CREATE INDEX findings_by_state ON findings (state, severity, first_seen, id);
+CREATE INDEX findings_by_rule ON findings (rule, severity, first_seen, id);
+CREATE INDEX findings_by_first_seen ON findings (first_seen, id);
+CREATE INDEX findings_by_place ON findings (asset, check_name, open);
+CREATE TABLE documents (
+    number INTEGER PRIMARY KEY REFERENCES findings, document TEXT NOT NULL
+);
+CREATE TABLE texts (
+    number INTEGER PRIMARY KEY REFERENCES findings, title TEXT NOT NULL, reason TEXT NOT NULL
+);
+CREATE VIRTUAL TABLE trigrams USING fts5 (
+    title, reason, content='texts', content_rowid='number', tokenize='trigram case_sensitive 1', detail=none,
+    columnsize=0
+);
+INSERT INTO trigrams (trigrams, rank) VALUES ('hashsize', 16777216);
+CREATE VIRTUAL TABLE trigram_words USING fts5vocab (trigrams, row);
+CREATE TRIGGER texts_written AFTER INSERT ON texts BEGIN
+    INSERT INTO trigrams (rowid, title, reason) VALUES (new.number, new.title, new.reason);
+END;
+CREATE TRIGGER texts_changed AFTER UPDATE ON texts BEGIN
+    INSERT INTO trigrams (trigrams, rowid, title, reason) VALUES ('delete', old.number, old.title, old.reason);
+    INSERT INTO trigrams (rowid, title, reason) VALUES (new.number, new.title, new.reason);
+END;
+"""
+EVENTS = """
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY, finding TEXT NOT NULL REFERENCES findings (id), revision INTEGER NOT NULL, at TEXT NOT NULL,
+    actor TEXT NOT NULL, change TEXT NOT NULL, reason_zh TEXT NOT NULL, reason_en TEXT NOT NULL
+);
+CREATE INDEX events_by_finding ON events (finding, number);
+"""
+SCHEMA = f"""
+{FINDINGS}{EVENTS}
 CREATE TABLE contents (
     sha256 TEXT PRIMARY KEY, body BLOB NOT NULL
 ) WITHOUT ROWID;
@@ -33,31 +78,21 @@ CREATE TABLE places (
     newest_scan TEXT NOT NULL, newest_at TEXT NOT NULL, last_successful TEXT,
     PRIMARY KEY (asset, check_name)
 ) WITHOUT ROWID;
-CREATE TABLE findings (
-    id TEXT PRIMARY KEY, severity INTEGER NOT NULL, first_seen TEXT NOT NULL, state TEXT NOT NULL,
-    open INTEGER NOT NULL, system TEXT NOT NULL, asset TEXT NOT NULL, check_name TEXT NOT NULL, document TEXT NOT NULL
-);
-CREATE INDEX findings_by_rank ON findings (severity, first_seen, id);
-CREATE INDEX findings_by_place ON findings (asset, check_name, open);
-CREATE TABLE events (
-    number INTEGER PRIMARY KEY, finding TEXT NOT NULL REFERENCES findings, revision INTEGER NOT NULL, at TEXT NOT NULL,
-    actor TEXT NOT NULL, change TEXT NOT NULL, reason_zh TEXT NOT NULL, reason_en TEXT NOT NULL
-);
-CREATE INDEX events_by_finding ON events (finding, number);
 CREATE TABLE baselines (
     number INTEGER PRIMARY KEY, asset TEXT NOT NULL, check_name TEXT NOT NULL,
     sha256 TEXT NOT NULL REFERENCES contents, approved_by TEXT NOT NULL, at TEXT NOT NULL
 );
-CREATE INDEX baselines_by_place ON baselines (asset, check_name, number)
+CREATE INDEX baselines_by_place ON baselines (asset, check_name, number);
 """
 
 SELECT_FINDING = """
-SELECT f.document, p.last_successful FROM findings f LEFT JOIN places p ON p.asset = f.asset
-AND p.check_name = f.check_name
+SELECT d.document, p.last_successful FROM findings f JOIN documents d USING (number)
+LEFT JOIN places p ON p.asset = f.asset AND p.check_name = f.check_name
 """
 SELECT_KNOWN = f"""
-{SELECT_FINDING} WHERE f.asset = ? AND f.check_name = ? AND f.open
-UNION ALL {SELECT_FINDING} WHERE f.id IN (SELECT value FROM json_each(?))
+{SELECT_FINDING} WHERE f.asset = ?1 AND f.check_name = ?2 AND f.open
+UNION ALL {SELECT_FINDING} WHERE f.id IN (SELECT value FROM json_each(?3))
+AND NOT (f.asset = ?1 AND f.check_name = ?2 AND f.open)
 """  # noqa: S608
 _SELECT_COVERAGE = """
 SELECT c.*, p.last_successful FROM coverage c JOIN places p ON p.asset = c.asset AND p.check_name = c.check_name
@@ -68,18 +103,44 @@ SELECT_NEWEST_COVERAGE = _SELECT_COVERAGE + "WHERE p.newest_scan = c.scan" + _BY
 
 
 def row_of_finding(finding: Finding) -> tuple[str | int, ...]:
-    """The columns of `findings`, in order."""
+    """The columns of `findings` after its number, in order. Moments are microseconds since 1970."""
+    weakness = finding.weakness
     return (
         finding.id,
-        finding.weakness.severity.rank,
-        to_text(finding.first_seen),
+        weakness.severity.rank,
+        microseconds(finding.first_seen),
+        microseconds(finding.last_seen),
+        microseconds(finding.state_since),
+        finding.times_seen,
+        finding.regressions,
         finding.state.value,
         int(finding.state.open),
-        finding.system,
-        finding.asset,
-        finding.check,
-        to_document(finding).decode(),
+        storable(finding.system),
+        storable(finding.asset),
+        storable(finding.check),
+        storable(weakness.rule),
+        weakness.weakness_class.value,
+        clauses_column(weakness.clauses),
     )
+
+
+def clauses_column(clauses: Iterable[str]) -> str:
+    """Every clause between two marks; empty when there is none."""
+    listed = CLAUSE_MARK.join(map(storable, clauses))
+    return f"{CLAUSE_MARK}{listed}{CLAUSE_MARK}" if listed else ""
+
+
+def row_of_texts(number: int, finding: Finding) -> tuple[int, str, str]:
+    """The columns of `texts`, in order: both languages, folded, in a line each.
+
+    An empty line ends them, so that their last two characters, too, begin a trigram.
+    """
+    title, reason = finding.weakness.title, finding.weakness.reason
+    return number, _searched(title), _searched(reason)
+
+
+def _searched(text: Text) -> str:
+    return storable(f"{folded(text.zh)}\n{folded(text.en)}{TEXT_END}")
 
 
 def row_of_event(event: Event) -> tuple[str | int, ...]:

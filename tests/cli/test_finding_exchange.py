@@ -18,7 +18,8 @@ import pytest
 from secops.cli.main import main
 from secops.model.finding import State
 from secops.model.outcome import Outcome
-from secops.store.finding_store import LARGEST_PAGE, Filter
+from secops.store.finding_store import LARGEST_PAGE
+from secops.store.query import Query
 from secops.store.sqlite_store import SqliteStore
 from secops.support import language
 
@@ -76,7 +77,7 @@ def store(home: Path) -> SqliteStore:
 def states(home: Path) -> dict[str, State]:
     """By the last part of the rule."""
     with store(home) as opened:
-        return {one.weakness.rule.split(".")[2]: one.state for one in opened.list(Filter()).findings}
+        return {one.weakness.rule.split(".")[2]: one.state for one in opened.find(Query()).findings}
 
 
 def nuclei(template: str, minute: int = 0, host: str = "https://health.city.example/") -> str:
@@ -132,7 +133,7 @@ def test_importing_again_changes_nothing(home: Path, findings: Findings) -> None
     done = findings("import", path, "--json")
     assert (done.json["new"], done.json["seen_again"]) == ([], [])
     with store(home) as opened:
-        (one,) = opened.list(Filter()).findings
+        (one,) = opened.find(Query()).findings
         assert one.times_seen == 1
 
 
@@ -179,7 +180,7 @@ def test_a_complete_report_whose_tool_failed_closes_nothing(home: Path, findings
 
     def rules() -> dict[str, State]:
         with store(home) as opened:
-            return {one.weakness.rule: one.state for one in opened.list(Filter()).findings}
+            return {one.weakness.rule: one.state for one in opened.find(Query()).findings}
 
     findings("import", xccdf("fail", 0))
     findings("import", xccdf("error", 1), "--complete")
@@ -200,10 +201,10 @@ def test_our_own_findings_come_back_without_closing_or_changing(home: Path, find
         path = home / f"out.{name}"
         assert findings("export", "--format", name, "--asset", SITE, "--output", path).returncode == 0
         with store(home) as opened:
-            before = [(one.id, one.weakness, one.check, one.revision) for one in opened.list(Filter()).findings]
+            before = [(one.id, one.weakness, one.check, one.revision) for one in opened.find(Query()).findings]
         assert len(findings("import", path, "--json").json["seen_again"]) == 2
         with store(home) as opened:
-            after = [(one.id, one.weakness, one.check, one.revision) for one in opened.list(Filter()).findings]
+            after = [(one.id, one.weakness, one.check, one.revision) for one in opened.find(Query()).findings]
         assert after == before
 
 
@@ -340,7 +341,7 @@ def times_seen(home: Path) -> list[int]:
         found: list[int] = []
         cursor = None
         while True:
-            page = opened.list(Filter(), LARGEST_PAGE, cursor)
+            page = opened.find(Query(), LARGEST_PAGE, cursor)
             found += [one.times_seen for one in page.findings]
             if not (cursor := page.next_cursor):
                 return found
@@ -349,5 +350,5 @@ def times_seen(home: Path) -> list[int]:
 def test_moments_of_reports_are_those_of_the_records(home: Path, findings: Findings) -> None:
     findings("import", report(home, nuclei("a", 7)))
     with store(home) as opened:
-        (one,) = opened.list(Filter()).findings
+        (one,) = opened.find(Query()).findings
         assert one.first_seen == datetime.fromisoformat("2026-03-01T08:07:00+00:00")

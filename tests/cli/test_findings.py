@@ -16,7 +16,7 @@ import pytest
 from secops.cli.main import main
 from secops.model.finding import Severity, State
 from secops.model.outcome import Outcome
-from secops.store.finding_store import Filter
+from secops.store.query import Query
 from secops.store.sqlite_store import SqliteStore
 from secops.support import language
 from tests.contracts.evaluations import evaluation, id_of, weakness
@@ -108,6 +108,10 @@ def test_list_shows_what_is_open_worst_first_in_both_languages(findings: Finding
         (["--system", "tax"], set()),
         (["--asset", "nobody"], set()),
         (["--check", "tls-certificate"], set()),
+        (["severity>=high"], {"/b"}),
+        (["state:resolved or severity:critical"], {"/b", "/gone"}),
+        (["--severity", "critical", "state:*"], {"/b"}),
+        (["缺少策略 and not severity:critical", "--all"], {"/", "/gone"}),
     ],
 )
 def test_list_filters(findings: Findings, arguments: list[str], paths: set[str]) -> None:
@@ -125,6 +129,60 @@ def test_list_goes_on_where_the_page_before_ended(findings: Findings) -> None:
     altered = findings("list", "--all", "--cursor", "x" + first["next_cursor"])
     assert (altered.returncode, altered.stdout) == (2, "")
     assert "this cursor cannot be used" in altered.stderr
+
+
+def test_list_is_in_the_order_of_the_query(findings: Findings) -> None:
+    listed = as_json(findings, "list", "--all", "sort severity, -state")
+    assert [finding["weakness"]["severity"] for finding in listed["findings"]] == ["medium", "medium", "critical"]
+    assert [finding["state"] for finding in listed["findings"]] == ["resolved", "new", "new"]
+    assert listed["query"] == "sort severity, -state"
+
+
+def test_a_query_can_be_saved_and_named(home: Path, findings: Findings) -> None:
+    assert findings("list", "severity:critical", "--save", "worst").returncode == 0
+    assert findings("list", "--save", "关闭的", "@worst or state:resolved").returncode == 0
+    ids = {finding["id"] for finding in as_json(findings, "list", "@关闭的 and system:portal")["findings"]}
+    assert ids == {id_of("/b"), id_of("/gone")}
+    assert json.loads((home / "state" / "queries.json").read_text())["worst"] == "severity:critical"
+    for arguments, told in (
+        (["@worts"], 'no query was saved as worts; did you mean "worst"?'),
+        (["@worst", "--save", "worst"], "@worst refers to itself"),
+        (["severity:critical", "--save", "a b"], "a name is made of"),
+        (["", "--save", "nothing"], "holds no condition"),
+    ):
+        done = findings("list", *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert told in done.stderr
+    (home / "state" / "queries.json").write_text("[1")
+    assert "holds no saved queries" in findings("list", "@worst").stderr
+
+
+def test_stats_count_by_fields(findings: Findings) -> None:
+    told = as_json(findings, "stats", "--by", "severity,system", "--all")
+    assert told["total"] == 3
+    assert told["counts"] == [
+        {"severity": "medium", "system": "portal", "count": 2},
+        {"severity": "critical", "system": "portal", "count": 1},
+    ]
+    assert as_json(findings, "stats", "--by", "")["counts"] == [{"count": 2}]
+    assert as_json(findings, "stats", "state:resolved", "--by", "state")["counts"] == [
+        {"state": "resolved", "count": 1}
+    ]
+    chinese = findings("stats", lang="zh").stdout
+    for word in ("2 个发现", "严重", "新发现", "数量"):
+        assert word in chinese
+    refused = findings("stats", "--by", "sevrity")
+    assert refused.returncode == 2
+    assert 'did you mean "severity"?' in refused.stderr
+
+
+def test_a_mistake_in_a_query_is_shown_with_a_caret_in_both_languages(findings: Findings) -> None:
+    done = findings("list", "severity>=hihg")
+    assert (done.returncode, done.stdout) == (2, "")
+    sentence, line, caret = done.stderr.splitlines()
+    assert 'query:1:11: severity is never "hihg"; did you mean "high"?' in sentence
+    assert caret.index("^") == line.index("hihg")
+    assert "是不是" in findings("list", "severity>=hihg", lang="zh").stderr
 
 
 def test_show_explains_the_finding(findings: Findings) -> None:
@@ -193,13 +251,13 @@ def test_mistakes_end_with_2_and_change_nothing(
     home: Path, findings: Findings, arguments: list[str], message: str
 ) -> None:
     with store(home) as opened:
-        before = opened.list(Filter())
+        before = opened.find(Query())
     done = findings(*arguments)
     assert done.returncode == 2, done.stdout + done.stderr
     assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     with store(home) as opened:
-        assert opened.list(Filter()) == before
+        assert opened.find(Query()) == before
 
 
 def test_coverage_tells_what_was_not_tested_and_why(findings: Findings) -> None:

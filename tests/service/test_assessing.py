@@ -12,7 +12,7 @@ from secops.model.outcome import Evaluation, Outcome
 from secops.service.assessing import TIER_CHECK, assess_tiers, bearer, place_of
 from secops.service.home import Home
 from secops.service.scanning import Eyes, Scanned
-from secops.store.finding_store import Filter
+from secops.store.query import Query
 from secops.support.errors import BadInput
 from tests.service.homes import HOST, SYSTEM, city_with, new_home, set_tier
 
@@ -57,7 +57,7 @@ def test_coverage_shows_every_system_under_the_scan(tmp_path: Path) -> None:
         assert {(row.system, row.check) for row in rows} == before
         assert len(rows) == len(home.inventory.systems) == len(scanned.evaluations)
         assert {row.outcome for row in rows} == {Outcome.TESTED_CLEAN}
-        assert not home.store.list(Filter()).findings
+        assert not home.store.find(Query()).findings
 
 
 def test_the_reason_cites_the_ruling() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from secops.store.finding_store import Filter
+from secops.store.query import Query
 from secops.store.sqlite_store import SqliteStore
 from secops.support.errors import BadInput, Incomplete
 from tests.contracts.evaluations import evaluation, id_of, weakness
@@ -157,11 +157,12 @@ def test_damage_inside_the_file_is_told_not_guessed_over(path: Path) -> None:
     with SqliteStore(path) as store:
         store.record("s", [evaluation(*(weakness(f"/{number}") for number in range(300)))])
     content = bytearray(path.read_bytes())
-    content[4096:] = b"\xa5" * (len(content) - 4096)
+    schema = 64 * 4096
+    content[schema:] = b"\xa5" * (len(content) - schema)
     path.write_bytes(content)
     with SqliteStore(path) as store:
         with pytest.raises(BadInput, match="is not a usable database"):
-            store.list(Filter())
+            store.find(Query())
         with pytest.raises(BadInput, match="is not a usable database"):
             store.record("t", [evaluation(weakness(), minutes=1)])
 

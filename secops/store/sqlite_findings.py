@@ -1,0 +1,125 @@
+"""Findings into the tables of the SQLite store and out again."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+import orjson
+
+from secops.model.finding import Finding, Severity, State, WeaknessClass
+from secops.model.text import Text
+from secops.store.cursor import from_cursor, to_cursor
+from secops.store.documents import to_document
+from secops.store.finding_store import Counts, NotFound, Page
+from secops.store.query import FIELDS, Condition, Query
+from secops.store.query_sql import Sql, bound, counts_of, page_of
+from secops.store.sqlite_tables import SELECT_FINDING, finding_of, row_of_finding, row_of_texts, storable
+
+_FEW = 5_000
+"""Gathering and sorting so many takes about as long as walking past a million until a page of such findings is full."""
+_FEW_TRIGRAMS = 200
+
+
+def write_findings(connection: sqlite3.Connection, findings: Iterable[Finding]) -> None:
+    """Insert those that are new, replace those that are known."""
+    written = list(findings)
+    connection.executemany(
+        """
+        INSERT INTO findings (
+            id, severity, first_seen, last_seen, state_since, times_seen, regressions, state, open, system, asset,
+            check_name, rule, class, clauses
+        ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET
+            severity = excluded.severity, first_seen = excluded.first_seen, last_seen = excluded.last_seen,
+            state_since = excluded.state_since, times_seen = excluded.times_seen,
+            regressions = excluded.regressions, state = excluded.state, open = excluded.open,
+            system = excluded.system, check_name = excluded.check_name, clauses = excluded.clauses
+        """,
+        map(row_of_finding, written),
+    )
+    ids = as_json(finding.id for finding in written)
+    query = "SELECT id, number FROM findings WHERE id IN (SELECT value FROM json_each(?))"
+    numbers: dict[str, int] = dict(map(tuple, connection.execute(query, (ids,))))
+    connection.executemany(
+        "INSERT INTO documents VALUES (?, ?) ON CONFLICT DO UPDATE SET document = excluded.document",
+        ((numbers[finding.id], to_document(finding).decode()) for finding in written),
+    )
+    connection.executemany(
+        """
+        INSERT INTO texts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET title = excluded.title, reason = excluded.reason
+        WHERE title <> excluded.title OR reason <> excluded.reason
+        """,
+        (row_of_texts(numbers[finding.id], finding) for finding in written),
+    )
+
+
+def one_finding(connection: sqlite3.Connection, beginning: str) -> Finding:
+    """The one finding whose id begins so. Raises NotFound."""
+    query = f"{SELECT_FINDING} WHERE f.id >= ?1 AND f.id < ?1 || char(0x10FFFF) ORDER BY f.id LIMIT 2"
+    rows = connection.execute(query, (storable(beginning),)).fetchall() if beginning else []
+    if not rows:
+        raise NotFound(Text(f"没有编号为 {beginning!r} 的发现", f"no finding has the id {beginning!r}"))
+    first, *others = [finding_of(row) for row in rows]
+    if others and first.id != beginning:
+        raise NotFound(
+            Text(
+                f"有多个发现的编号以 {beginning!r} 开头,例如 {first.id} 和 {others[0].id};请多写几位",
+                f"several findings begin with {beginning!r}, like {first.id} and {others[0].id}; write more of the id",
+            )
+        )
+    return first
+
+
+def page(connection: sqlite3.Connection, query: Query, resolved: Query, limit: int, cursor: str | None) -> Page:
+    """One page; a row more than asked tells whether there is a next one. `resolved` is the query without ages."""
+    after = None if cursor is None else from_cursor(cursor, query)
+    sql = page_of(resolved, after, limit + 1, _Probe(connection))
+    numbers = as_json(row[0] for row in connection.execute(sql.text, sql.values))
+    select = SELECT_FINDING.replace("FROM findings f", "FROM json_each(?) wanted JOIN findings f ON f.number = value")
+    found = [finding_of(row) for row in connection.execute(f"{select} ORDER BY wanted.key", (numbers,))]
+    if len(found) <= limit:
+        return Page(tuple(found), None)
+    last = [bound(FIELDS[key.field].read(found[limit - 1])[0]) for key in query.keys]
+    return Page(tuple(found[:limit]), to_cursor(last, query))
+
+
+def count(connection: sqlite3.Connection, where: Condition | None, by: Sequence[str]) -> Counts:
+    """How many findings meet the condition, for each of the values of the fields."""
+    sql = counts_of(where, by, _Probe(connection))
+    rows = connection.execute(sql.text, sql.values)
+    return {tuple(_word(name, row[place]) for place, name in enumerate(by)): row[len(by)] for row in rows}
+
+
+def as_json(values: Iterable[str | int]) -> str:
+    """One parameter that holds many values, read by json_each."""
+    return orjson.dumps(list(values)).decode()
+
+
+class _Probe:
+    """Looks into the file, once for each question."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.few = cache(self._few)
+        self.trigrams = cache(self._trigrams)
+
+    def _few(self, numbers: Sql) -> str | None:
+        rows = self._connection.execute(f"{numbers.text} LIMIT {_FEW + 1}", numbers.values).fetchall()
+        return as_json(row[0] for row in rows) if len(rows) <= _FEW else None
+
+    def _trigrams(self, beginning: str, end: str) -> Sequence[str] | None:
+        query = "SELECT term FROM trigram_words WHERE term >= ? AND term < ? LIMIT ?"
+        found = [row[0] for row in self._connection.execute(query, (beginning, end, _FEW_TRIGRAMS + 1))]
+        return found if len(found) <= _FEW_TRIGRAMS else None
+
+
+def _word(field: str, value: str | int) -> str:
+    """The value of a field as its column held it."""
+    match FIELDS[field].type:
+        case kind if kind is Severity:
+            return list(Severity)[int(value)]
+        case kind if kind is State:
+            return State(str(value))
+        case kind if kind is WeaknessClass:
+            return WeaknessClass(str(value))
+    return str(value)
