@@ -3,14 +3,36 @@
 from dataclasses import dataclass, field
 from datetime import date
 from ipaddress import ip_network
+from typing import Annotated
 
 from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator, Field
 
 from secops.model.text import Text
 from secops.support.clock import now
 from secops.support.misfits import BadValue
 
 _STRICT = {"extra": "forbid", "use_attribute_docstrings": True}
+
+
+def _network(written: str) -> str:
+    try:
+        ip_network(written)
+    except ValueError:
+        raise BadValue(Text(f"“{written}”不是网段", f"“{written}” is not a network like 10.1.0.0/16")) from None
+    return written
+
+
+def _date(written: str) -> str:
+    try:
+        date.fromisoformat(written)
+    except ValueError:
+        raise BadValue(Text(f"“{written}”不是日期", f"“{written}” is not a date like 2027-12-31")) from None
+    return written
+
+
+# An evaluation that waits for none of no places would wait for ever.
+_AtOnce = Annotated[int, Field(ge=1, le=1000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +66,18 @@ class ScopeSettings:
     """Where the service may connect to. Nothing is sent anywhere else."""
 
     __pydantic_config__ = _STRICT
-    networks: tuple[str, ...] = ()
+    networks: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
     """CIDR blocks."""
-    approved_by: str = ""
+    approved_by: Annotated[str, AfterValidator(str.strip)] = ""
     """Who authorised scanning them; empty: nothing is scanned."""
-    expires: str = "9999-12-31"
+    expires: Annotated[str, AfterValidator(_date)] = "9999-12-31"
     """Last day of the authorisation, `YYYY-MM-DD`, in UTC."""
-    ports: tuple[int, ...] = ()
+    ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = ()
     """Empty: every port."""
     hosts: tuple[str, ...] = ()
     """Names that may be resolved; empty: any whose every address lies in `networks`."""
     authorities: str = ""
     """PEM file of certificate authorities that are trusted besides the system's."""
-
-    def __post_init__(self) -> None:
-        for network in self.networks:
-            try:
-                ip_network(network)
-            except ValueError:
-                raise BadValue(Text(f"“{network}”不是网段", f"“{network}” is not a network like 10.1.0.0/16")) from None
-        try:
-            date.fromisoformat(self.expires)
-        except ValueError:
-            raise BadValue(
-                Text(f"“{self.expires}”不是日期", f"“{self.expires}” is not a date like 2027-12-31")
-            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +85,9 @@ class LimitSettings:
     """How gently the service looks."""
 
     __pydantic_config__ = _STRICT
-    total: int = 64
+    total: _AtOnce = 64
     """Evaluations at once."""
-    per_target: int = 4
+    per_target: _AtOnce = 4
     """Evaluations at once on one address."""
 
 
