@@ -1,5 +1,6 @@
 """`secops`: finds its verbs in this folder and turns errors into exit codes."""
 
+import errno
 import os
 import sys
 import traceback
@@ -11,10 +12,14 @@ from rich.text import Text as Shown
 import secops.cli
 from secops import __version__
 from secops.cli.tables import plain
+from secops.model.text import Text
 from secops.support import language
-from secops.support.errors import JindunError
+from secops.support.errors import BadInput, JindunError
 from secops.support.language import say
 from secops.support.plugins import modules_in
+
+_REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE}
+"""What a machine says when it will not let us: no bug of ours."""
 
 
 def _early_language(arguments: list[str]) -> None:
@@ -66,6 +71,8 @@ def build(wanted: str = "") -> typer.Typer:
     ) -> None:
         if home:
             os.environ["JINDUN_HOME"] = home
+        if lang not in ("", "zh", "en"):
+            raise BadInput(Text(f"没有语言“{lang}”,可用 zh 或 en", f"there is no language “{lang}”: zh or en"))
         if lang:
             language.choose(lang)
 
@@ -77,23 +84,49 @@ def build(wanted: str = "") -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line; the process ends with one of the exit codes above."""
-    _early_language(sys.argv[1:])
-    if sys.argv[1:] == ["--version"]:
-        print(f"jindun {__version__}")
-        return
+    """Run the command line; the process ends with one of the exit codes above, or as a shell expects after Ctrl-C."""
+    _fill_standard_streams()
     try:
-        build(_verb_named(sys.argv[1:]))()
+        _run(sys.argv[1:])
     except JindunError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _REFUSALS:
+            _complain(_refusal(error))
+            sys.exit(3)
         traceback.print_exc()
         sentence = say(
             zh="这是津盾的缺陷,请连同以上内容报告", en="this is a bug of Jindun; please report it with the above"
         )
         _complain(f"{sentence} ({type(error).__name__})")
         sys.exit(4)
+
+
+def _fill_standard_streams() -> None:
+    """A stream that was closed becomes the null device; else the first database would be opened in its place."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
+
+
+def _run(arguments: list[str]) -> None:
+    _early_language(arguments)
+    if arguments == ["--version"]:
+        print(f"jindun {__version__}", flush=True)
+        return
+    build(_verb_named(arguments))()
+
+
+def _refusal(error: OSError) -> str:
+    place = error.filename or say(zh="输出", en="the output")
+    return say(
+        zh=f"系统拒绝读写 {place}:{error.strerror}", en=f"the system refuses to read or write {place}: {error.strerror}"
+    )
 
 
 def _complain(sentence: str) -> None:

@@ -46,10 +46,16 @@ schedule: []
 
 
 def make_home(folder: Path) -> None:
-    """Make a home in a new or empty folder. Raises BadInput when something is there already."""
-    if folder.exists() and any(folder.iterdir()):
+    """Make a home in a new or empty folder. Raises BadInput when something is there already, or none can be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        taken = any(folder.iterdir())
+    except OSError as error:
+        raise BadInput(
+            Text(f"无法建立目录 {folder}:{error.strerror}", f"{folder} cannot be made: {error.strerror}")
+        ) from None
+    if taken:
         raise BadInput(Text(f"{folder} 不是空目录,未作改动", f"{folder} is not empty; nothing was changed"))
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     (folder / FILE).write_text(_SETTINGS, encoding="utf-8")
     sample = resources.files("secops.inventory") / "sample_city.yaml"
     (folder / "inventory.yaml").write_text(sample.read_text(encoding="utf-8"), encoding="utf-8")

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
+from secops.cli.main import main
 from tests.service.conftest import Town, served, town
 
 pytestmark = pytest.mark.slow  # each starts a process of its own
@@ -41,6 +43,41 @@ def test_init_leaves_a_folder_alone_that_holds_something(tmp_path: Path) -> None
     done = secops("init", str(tmp_path))
     assert done.returncode == 2
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+
+
+def test_init_where_no_folder_can_be_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        done = secops("init", str(place))
+        assert (done.returncode, "cannot be made" in done.stderr) == (2, True), done.stderr
+
+
+def test_a_language_that_does_not_exist_is_refused() -> None:
+    done = secops("--lang", "fr", "schema", "settings")
+    assert (done.returncode, done.stderr) == (2, "error: there is no language “fr”: zh or en\n")
+
+
+@pytest.mark.parametrize("arguments", ["--version", "--help", "schema settings"])
+def test_output_that_cannot_be_written_is_no_bug_of_ours(arguments: str) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        command = (sys.executable, "-m", "secops", *arguments.split())
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=100)
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1), done.stderr
+
+
+def test_closed_streams_are_never_databases(town: Town) -> None:
+    script = f'exec "{sys.executable}" -m secops --home "{town.home.folder}" findings list >&- 2>&- <&-'
+    assert subprocess.run(["sh", "-c", script], timeout=100).returncode == 0
+
+
+def test_an_interruption_while_verbs_are_found_leaves_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_wanted: str) -> typer.Typer:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("secops.cli.main.build", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
 
 
 def test_without_a_home_the_error_says_how_to_make_one(tmp_path: Path) -> None:
