@@ -25,11 +25,12 @@ Approver = Callable[[StepSpec, int], Approval | None]
 class NeedsApproval(Incomplete):
     """A step waits for people."""
 
-    def __init__(self, step: str, missing: int) -> None:
+    def __init__(self, run: str, step: str, missing: int) -> None:
+        command = f"secops playbook approve {run} {step} --reason"
         super().__init__(
             Text(
-                f"步骤 {step} 还需 {missing} 人批准:secops playbook approve",
-                f"step {step} waits for {missing} more approval(s): secops playbook approve",
+                f"步骤 {step} 还需 {missing} 人批准({command} …),然后 resume",
+                f"step {step} waits for {missing} more approval(s) ({command} …), then resume",
             )
         )
         self.step = step

@@ -156,7 +156,7 @@ class Engine:
         while missing := missing_approvals(step, self._journal.entries(self._run.id), now()):
             given = self._approver(step, missing)
             if given is None:
-                raise NeedsApproval(step.id, missing)
+                raise NeedsApproval(self._run.id, step.id, missing)
             body = {"by": given.by, "reason": given.reason}
             self._journal.append(self._run.id, self._token, Kind.APPROVAL, step.id, body)
 

@@ -19,8 +19,9 @@ from secops.model.finding import Finding
 from secops.model.text import Text
 from secops.service.home import Home, open_home
 from secops.service.reacting import due_entries, run_entry
-from secops.service.running import Ended, Watchers, approve, resume, start
-from secops.support.errors import BadInput
+from secops.service.running import Watchers, approve, resume, start
+from secops.service.settings import ScheduleEntry
+from secops.support.errors import BadInput, JindunError
 from secops.support.language import say, tell
 
 verb = typer.Typer(
@@ -106,17 +107,14 @@ def run(
     """Exit 0 succeeded, 1 failed, 3 waits for people."""
     with open_home() as home:
         if due == bool(playbook):
-            raise BadInput(Text("请给出剧本,或用 --due", "name a playbook, or use --due"))
+            raise BadInput(Text("请给出剧本,或用 --due,二者选一", "name a playbook, or use --due: one of the two"))
         if due:
-            ended = [_run_due(home, entry.id) for entry in due_entries(home)]
-        else:
-            chosen = _playbook(home, playbook)
-            with StepLines(console(), chosen.spec.name) as lines:
-                found = _finding(home, finding)
-                ended = [start(home, chosen, _given(input_), finding=found, watchers=_watchers(lines, by))]
-        for one in ended:
-            print_run(home, one)
-        sys.exit(max(map(exit_code, ended), default=0))
+            sys.exit(max((_run_due(home, entry) for entry in due_entries(home)), default=0))
+        chosen, found = _playbook(home, playbook), _finding(home, finding)
+        with StepLines(console(), chosen.spec.name) as lines:
+            ended = start(home, chosen, _given(input_), finding=found, watchers=_watchers(lines, by))
+        print_run(home, ended)
+        sys.exit(exit_code(ended))
 
 
 @verb.command("approve", help=say(zh="批准等待中的步骤。", en="Approve a step that waits."))
@@ -184,10 +182,17 @@ def explain(
             print_steps(home, home.journal.run(what))
 
 
-def _run_due(home: Home, entry: str) -> Ended:
-    chosen = next(one for one in home.settings.schedule if one.id == entry)
-    with StepLines(console(), Text(chosen.id, chosen.id)) as lines:
-        return run_entry(home, chosen, _watchers(lines, ""))
+def _run_due(home: Home, entry: ScheduleEntry) -> int:
+    """The exit code; an entry that cannot be run is told of and keeps no other from running."""
+    try:
+        with StepLines(console(), Text(entry.id, entry.id)) as lines:
+            ended = run_entry(home, entry, _watchers(lines, ""))
+        print_run(home, ended)
+    except JindunError as error:
+        said = say(zh=f"计划任务 {entry.id} 未执行:{error}", en=f"schedule entry {entry.id} was not run: {error}")
+        console(stderr=True).print(plain(said, "yellow"))
+        return error.exit_code
+    return exit_code(ended)
 
 
 def _playbook(home: Home, named: str) -> Playbook:

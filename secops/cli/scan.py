@@ -2,11 +2,12 @@
 
 import getpass
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
 
+from scanners.scan import Pair
 from secops.cli.options import AsJson
 from secops.cli.run_views import StepLines, print_run
 from secops.cli.scan_views import coverage, progress_bar, worst_findings
@@ -65,9 +66,9 @@ def scan(
         if pairs:
             _require_authorised(home)
         if learn:
-            approved = len(home.eyes.learn(pairs, getpass.getuser()))
-            console().print(say(zh=f"已批准 {approved} 条基线。", en=f"{approved} baselines approved."))
-            return
+            sys.exit(_learn(home, pairs, as_json))
+        if with_reaction:
+            list(home.library)  # a playbook with a mistake is told of before anything is scanned
         narrowed = bool(asset or kind)
         assessed = _assessed(home, system or [], chosen, narrowed) if not check or TIER_CHECK in check else []
         with progress_bar(console(), len(pairs) + len(assessed), quiet=as_json) as watch:
@@ -78,6 +79,20 @@ def scan(
         if as_json:
             _show_json(home, scanned, runs)
         sys.exit(_exit_code(scanned))
+
+
+def _learn(home: Home, pairs: Sequence[Pair], as_json: bool) -> int:
+    """The exit code: 3 when something that a check compares with a baseline could not be seen."""
+    approved = len(home.eyes.learn(pairs, getpass.getuser()))
+    unseen = sum(pair.check.uses_baseline for pair in pairs) - approved
+    if as_json:
+        print_json({"approved": approved, "unseen": unseen})
+        return 3 if unseen else 0
+    console().print(say(zh=f"已批准 {approved} 条基线。", en=f"Baselines approved: {approved}."))
+    if unseen:
+        zh, en = f"另有 {unseen} 条未能看到,原因见", f"Could not be seen: {unseen}; why:"
+        console(stderr=True).print(f"{say(zh=zh, en=en)} secops findings coverage", style="yellow")
+    return 3 if unseen else 0
 
 
 def _require_authorised(home: Home) -> None:
@@ -136,8 +151,12 @@ def _changed(home: Home, scanned: Scanned) -> list[Finding]:
 
 
 def _react(home: Home, scanned: Scanned, quiet: bool) -> Iterator[Ended]:
-    """Run what the findings call for. A playbook whose inputs are missing is told of and keeps no other from running."""
-    for reaction in reactions(home, (*scanned.recorded.new, *scanned.recorded.reopened)):
+    """Run what the findings call for, also those of an earlier scan that was cut off before its playbooks ran.
+
+    A playbook whose inputs are missing is told of and keeps no other from running.
+    """
+    recorded = scanned.recorded
+    for reaction in reactions(home, (*recorded.new, *recorded.reopened, *recorded.seen_again)):
         try:
             if quiet:
                 yield react(home, reaction)

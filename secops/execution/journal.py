@@ -174,8 +174,11 @@ class Journal:
         """The run; an unambiguous prefix of its id is enough."""
         found = self._runs("where run >= ? and run < ? order by run", (run, run + "\uffff"))
         exact = [one for one in found if one.id == run] or found
-        if len(exact) != 1:
-            raise BadInput(Text(f"没有(唯一的)运行 {run}", f"no (single) run {run}"))
+        if not exact:
+            raise BadInput(Text(f"没有运行“{run}”", f"there is no run “{run}”"))
+        if len(exact) > 1:
+            zh, en = f"有 {len(exact)} 次运行以“{run}”开头", f"{len(exact)} runs begin with “{run}”"
+            raise BadInput(Text(f"{zh},请写得更完整", f"{en}; write more of the id"))
         return exact[0]
 
     def runs(self, limit: int = 50) -> Sequence[Run]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from playbooks.load import Playbook
 from playbooks.triggers import due, matching
-from secops.model.finding import Finding
+from secops.model.finding import Finding, State
 from secops.service.home import FILE, Home
 from secops.service.running import UNATTENDED, Ended, Watchers, start
 from secops.service.settings import ScheduleEntry
@@ -22,13 +22,15 @@ class Reaction:
 
 
 def reactions(home: Home, findings: Sequence[str]) -> Iterator[Reaction]:
-    """What to run for findings, one at a time: a finding that an earlier run has resolved calls for nothing any more,
-    and one for which the playbook ran since it came into its state is not run for again.
+    """What to run for findings, one at a time: a finding that an earlier run has resolved, or that a person took on,
+    calls for nothing any more, and one for which the playbook ran since it came into its state is not run for again.
     """
     for name in findings:
         for playbook in list(home.library):
             finding = home.store.get(name)
-            if not finding.state.open or playbook not in matching([playbook], finding, home.inventory):
+            if finding.state not in (State.NEW, State.REOPENED) or playbook not in matching(
+                [playbook], finding, home.inventory
+            ):
                 continue
             last = home.journal.triggered(trigger_of(playbook, finding))
             if last is None or last.started < finding.state_since:

@@ -1,7 +1,8 @@
 """Playbook runs: begun, resumed and rehearsed under a lease, each leaving its journal."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
@@ -12,6 +13,7 @@ from playbooks.engine import Engine, Progress, nobody_approves, nobody_watches
 from playbooks.load import Playbook, parse_playbook
 from playbooks.records import StepRecord, step_records
 from playbooks.triggers import finding_names, inputs_for, system_names
+from secops.coordination.coordinator import Lease
 from secops.execution.executor import Boundary, Executor, Performed, ignore_boundary
 from secops.execution.journal import Entry, Kind, Mode, Run
 from secops.model.finding import Finding
@@ -58,7 +60,10 @@ def start(
     run_id: str = "",
     watchers: Watchers = UNATTENDED,
 ) -> Ended:
-    """Begin a run and go on until it ends or waits for people. Raises BadInput before anything is recorded."""
+    """Begin a run and go on until it ends or waits for people.
+
+    Raises BadInput, and Held while another run works on the system, before anything is recorded.
+    """
     values = inputs_for(playbook.spec, given, finding, home.inventory)
     system = finding.system if finding else values.get("system")
     inputs = {
@@ -70,7 +75,7 @@ def start(
     moment = now()
     name = run_id or f"{moment:%Y%m%d-%H%M%S}-{playbook.spec.id}-{secrets.token_hex(2)}"
     run = Run(name, playbook.spec.id, playbook.text, mode, moment, inputs, trigger)
-    with home.coordinator.acquire(f"run-{run.id}") as lease:
+    with _alone(home, run) as lease:
         home.journal.begin(run, lease.token)
         return _go_on(home, playbook, run, lease.token, watchers)
 
@@ -81,16 +86,16 @@ def resume(home: Home, run_id: str, decisions: dict[str, str] | None = None, wat
     Args:
         decisions: what a human says of interrupted irreversible steps: path → `done` or `repeat`.
 
-    Raises Held while another process executes the run, BadInput when the run has ended.
+    Raises Held while another process executes the run or one of its system, BadInput when the run has ended.
     """
     run = home.journal.run(run_id)
-    with home.coordinator.acquire(f"run-{run.id}") as lease:
+    with _alone(home, run) as lease:
         run = home.journal.run(run.id)
         if run.state.ended and not pack_path(home, run.id).exists():
             seal(home, run, watchers.canary)
             return Ended(run, tuple(step_records(home.journal.entries(run.id)).values()))
         if run.state.ended:
-            raise BadInput(Text(f"运行 {run.id} 已结束({run.state})", f"run {run.id} has ended ({run.state})"))
+            raise _over(run)
         for path, decision in (decisions or {}).items():
             _decide(home, run, lease.token, path, decision)
         playbook = parse_playbook(run.text, f"{run.playbook}.yaml")
@@ -98,9 +103,16 @@ def resume(home: Home, run_id: str, decisions: dict[str, str] | None = None, wat
 
 
 def approve(home: Home, run_id: str, step: str, approval: Approval) -> Entry:
-    """Record one person's agreement to a step of a run that waits. Raises BadInput for a step that asks for none."""
+    """Record one person's agreement, and why, to a step of a run. Raises BadInput for a step that asks for none or a run
+    that has ended.
+    """
+    if not approval.reason.strip():
+        raise BadInput(Text("请写明批准的理由", "say why the step is approved"))
     run = home.journal.run(run_id)
     with home.coordinator.acquire(f"run-{run.id}") as lease:
+        run = home.journal.run(run.id)
+        if run.state.ended:
+            raise _over(run)
         steps = {one.id: one for one in parse_playbook(run.text, run.playbook).spec.steps}
         if step not in steps or steps[step].approval is None:
             raise BadInput(Text(f"步骤“{step}”不需要批准", f"step “{step}” asks for no approval"))
@@ -113,6 +125,19 @@ def context_of(home: Home, run: Run) -> Context:
     stored = run.inputs["finding"]
     finding = _FINDING.validate_python(stored) if stored else None
     return Context(run.id, run.started, home.inventory, home.vault_keys, finding)
+
+
+@contextmanager
+def _alone(home: Home, run: Run) -> Iterator[Lease]:
+    """The lease of the run, under that of its system: two real runs must not fence and switch one system at a time."""
+    with ExitStack() as held:
+        if run.mode is Mode.REAL and run.inputs["system"]:
+            held.enter_context(home.coordinator.acquire(f"system-{run.inputs['system']}"))
+        yield held.enter_context(home.coordinator.acquire(f"run-{run.id}"))
+
+
+def _over(run: Run) -> BadInput:
+    return BadInput(Text(f"运行 {run.id} 已结束({run.state})", f"run {run.id} has ended ({run.state})"))
 
 
 def _go_on(home: Home, playbook: Playbook, run: Run, token: int, watchers: Watchers) -> Ended:

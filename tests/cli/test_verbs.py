@@ -138,8 +138,9 @@ def test_plan_run_approve_resume_explain(town: Town, tmp_path: Path) -> None:
         for one in json.loads(secops("playbook", "runs", "--json", home=folder).stdout)
         if one["mode"] == "real"
     )
-    unknown = secops("playbook", "approve", run, "nope", "--reason", "why not", home=folder)
-    assert unknown.returncode == 2
+    assert f"secops playbook approve {run} look --reason" in waits.stdout
+    for step, reason in (("nope", "why not"), ("look", " ")):
+        assert secops("playbook", "approve", run, step, "--reason", reason, home=folder).returncode == 2
     assert secops("playbook", "approve", run, "look", "--reason", "agreed", "--as", "Li", home=folder).returncode == 0
     resumed = secops("playbook", "resume", run, home=folder)
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
@@ -147,6 +148,8 @@ def test_plan_run_approve_resume_explain(town: Town, tmp_path: Path) -> None:
     assert told.returncode == 0
     assert "Li: agreed" in told.stdout
     assert secops("playbook", "resume", run, home=folder).returncode == 2
+    late = secops("playbook", "approve", run, "look", "--reason", "too late", home=folder)
+    assert (late.returncode, "has ended" in late.stderr) == (2, True), late.stdout + late.stderr
     pack = folder / "state" / "evidence" / f"{run}.jsonl"
     assert secops("evidence", "verify", str(pack), home=folder).returncode == 0
 
@@ -181,6 +184,41 @@ def test_run_due_runs_what_is_due(town: Town) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "nightly" in done.stdout
     assert [run.trigger for run in town.home.journal.runs()] == ["schedule:nightly"]
+
+
+def test_a_schedule_entry_that_cannot_be_run_keeps_no_other_from_running(town: Town) -> None:
+    settings = town.home.folder / "jindun.yaml"
+    broken = '  - {id: broken, playbook: nope, cron: "* * * * *"}\n  - {id: nightly'
+    settings.write_text(settings.read_text().replace("  - {id: nightly", broken))
+    os.utime(settings, (0, 0))
+    done = secops("playbook", "run", "--due", home=town.home.folder)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "schedule entry broken was not run: there is no playbook “nope”" in done.stderr
+    assert [run.trigger for run in town.home.journal.runs()] == ["schedule:nightly"]
+
+
+def test_reacting_makes_up_for_a_scan_that_was_cut_off_before_its_playbooks_ran(town: Town) -> None:
+    town.tamper()
+    assert secops("scan", home=town.home.folder).returncode == 1
+    assert secops("scan", "--react", home=town.home.folder).returncode == 1
+    assert [run.playbook for run in town.home.journal.runs()] == ["note"]
+    secops("scan", "--react", home=town.home.folder)
+    assert len(town.home.journal.runs()) == 1
+
+
+def test_a_broken_playbook_is_told_of_before_anything_is_scanned(town: Town) -> None:
+    town.tamper()
+    (town.home.folder / "playbooks" / "note.yaml").write_text("id: [")
+    done = secops("scan", "--react", home=town.home.folder)
+    assert (done.returncode, "note.yaml:2" in done.stderr) == (2, True), done.stderr
+    assert secops("findings", "list", home=town.home.folder).stdout.startswith("0 findings")
+
+
+def test_learning_what_cannot_be_seen_is_incomplete(town: Town) -> None:
+    assert secops("scan", "--learn", home=town.home.folder).returncode == 0
+    town.page.unlink()
+    done = secops("scan", "--learn", "--json", home=town.home.folder)
+    assert (done.returncode, json.loads(done.stdout)) == (3, {"approved": 0, "unseen": 1})
 
 
 def test_settings_with_a_mistake_name_its_place(town: Town) -> None:

@@ -5,10 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from secops.execution.journal import RunState
+from secops.coordination.coordinator import Held
+from secops.execution.journal import Mode, RunState
 from secops.model.finding import State
 from secops.service.home import FILE
 from secops.service.reacting import due_entries, react, reactions, run_entry
+from secops.service.running import start
 from secops.support.clock import now
 from secops.support.errors import BadInput
 from tests.service.conftest import Town
@@ -55,6 +57,25 @@ def test_a_finding_that_came_back_is_reacted_to_again(town: Town) -> None:
     assert again == found
     assert town.home.store.get(found[0]).state is State.REOPENED
     assert called_for(town, again) == ["note"]
+
+
+def test_a_finding_that_a_person_took_on_calls_for_nothing_by_itself(town: Town) -> None:
+    town.tamper()
+    (found,) = town.scan()
+    town.home.store.transition(found, State.TRIAGED, revision=1, actor="Li", reason="looking into it")
+    assert called_for(town, (found,)) == []
+
+
+def test_two_runs_never_work_on_one_system_at_a_time(town: Town) -> None:
+    town.tamper()
+    (found,) = town.scan()
+    finding, note = town.home.store.get(found), town.home.library.get("note")
+    with town.home.coordinator.acquire("system-portal"):
+        assert start(town.home, note, {}, finding=finding, mode=Mode.REHEARSAL).run.state is RunState.SUCCEEDED
+        with pytest.raises(Held, match="system-portal"):
+            start(town.home, note, {}, finding=finding)
+    assert [run.mode for run in town.home.journal.runs()] == [Mode.REHEARSAL]
+    assert start(town.home, note, {}, finding=finding).run.state is RunState.SUCCEEDED
 
 
 def test_a_resolved_finding_calls_for_nothing(town: Town) -> None:
