@@ -15,7 +15,7 @@ from secops.model.text import Text
 from secops.support.errors import BadInput
 
 _LOOKUP = re.compile(r"\$\{\{\s*([A-Za-z_][\w]*(?:\.[A-Za-z_][\w-]*)*)\s*\}\}")
-_ANY_LOOKUP = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
+_ANY_LOOKUP = re.compile(r"\$\{\{.*?(?:\}\}|\Z)", re.DOTALL)
 
 
 class LookupFailed(BadInput):
@@ -39,7 +39,7 @@ def lookups_in(value: object) -> Iterator[str]:
 
 
 def malformed_lookups_in(text: str) -> list[str]:
-    """What looks like a lookup and is none, e.g. `${{ f(x) }}`."""
+    """What looks like a lookup and is none, e.g. `${{ f(x) }}`, or `${{ a.b` to the end of the text."""
     return [found for found in _ANY_LOOKUP.findall(text) if not _LOOKUP.fullmatch(found)]
 
 

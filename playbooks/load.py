@@ -44,6 +44,14 @@ def _checked(document: Document) -> Playbook:
     return Playbook(spec, document.text, document.name)
 
 
+def _files_in(folders: Iterable[Path]) -> Iterator[Path]:
+    """Raises BadInput for a folder that is not there: playbooks that are missed in silence are missed in need."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise BadInput(Text(f"没有剧本目录 {folder}", f"there is no folder of playbooks {folder}"))
+        yield from sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
+
+
 class Library:
     """The shipped playbooks and those of the user's folders; a user's one replaces a shipped one of the same id."""
 
@@ -53,9 +61,14 @@ class Library:
         for file in sorted(shipped.iterdir(), key=lambda one: one.name):
             if file.name.endswith(".yaml"):
                 self._add(parse_playbook(file.read_text(encoding="utf-8"), file.name))
-        for folder in folders:
-            for path in sorted(folder.glob("*.yaml")):
-                self._add(read_playbook(path))
+        written: dict[str, str] = {}
+        for path in _files_in(folders):
+            playbook = read_playbook(path)
+            first = written.setdefault(playbook.spec.id, playbook.origin)
+            if first != playbook.origin:
+                zh, en = f"{first} 与 {playbook.origin} 的 id 相同", f"{first} and {playbook.origin} have the same id"
+                raise BadInput(Text(f"{zh}:{playbook.spec.id}", f"{en}: {playbook.spec.id}"))
+            self._add(playbook)
 
     def _add(self, playbook: Playbook) -> None:
         self._playbooks[playbook.spec.id] = playbook

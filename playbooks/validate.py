@@ -132,10 +132,13 @@ def _use(use: Use, path: Path) -> Iterator[Flaw]:
     for key, value in use.options.items():
         for text in value if isinstance(value, list) else [value]:
             for bad in malformed_lookups_in(text) if isinstance(text, str) else ():
-                yield Flaw(
-                    (*path, "with", key),
-                    Text(f"{bad} 不是点分路径(不支持运算)", f"{bad} is not a dotted path; lookups do not compute"),
-                )
+                yield Flaw((*path, "with", key), _malformed(bad))
+
+
+def _malformed(lookup: str) -> Text:
+    if not lookup.endswith("}}"):
+        return Text(f"{lookup} 没有用 }}}} 结束", f"{lookup} is not closed by }}}}")
+    return Text(f"{lookup} 不是点分路径(不支持运算)", f"{lookup} is not a dotted path; lookups do not compute")
 
 
 def _options(action: Action[Any], use: Use, path: Path) -> Iterator[Flaw]:

@@ -8,11 +8,11 @@ from typing import Annotated
 import orjson
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text as Shown
 
 from secops.cli.options import AsJson
+from secops.cli.tables import console
 from secops.evidence.keys import PUBLIC_KEY_NAME, load_public_key
 from secops.evidence.summary import Summary, summarise
 from secops.evidence.timings import MEASURES, MOMENTS
@@ -102,7 +102,7 @@ def _print_json(value: object) -> None:
 
 
 def _print_whole(verification: Verification) -> None:
-    Console().print(
+    console().print(
         Shown(say(zh="证据完好", en="evidence whole"), style="bold green"),
         Shown(
             say(
@@ -118,7 +118,7 @@ def _print_whole(verification: Verification) -> None:
 
 def _print_broken(broken: BrokenLink) -> None:
     kind = _clean(broken.kind) or say(zh="无法识别", en="unreadable")
-    Console().print(
+    console().print(
         Shown(say(zh="证据已损坏", en="evidence broken"), style="bold red"),
         Shown(
             say(
@@ -134,33 +134,35 @@ def _print_standing(verified: bool, broken: BrokenLink | None) -> None:
     if broken:
         _print_broken(broken)
     elif verified:
-        Console().print(Shown(say(zh="证据完好,签名有效", en="evidence whole, signature valid"), style="bold green"))
+        console().print(Shown(say(zh="证据完好,签名有效", en="evidence whole, signature valid"), style="bold green"))
     else:
         unproven = say(
             zh="证据链完整,但未给出公钥,未核验签名",
             en="the chain holds, but without a public key nothing proves who signed it",
         )
-        Console().print(Shown(unproven, style="yellow"), soft_wrap=True)
+        console().print(Shown(unproven, style="yellow"), soft_wrap=True)
 
 
 def _print_summary(summary: Summary) -> None:
-    console = Console()
-    console.print(_facts(summary))
+    screen = console()
+    screen.print(_facts(summary))
     if summary.timing:
-        console.print(_moments(summary.timing))
-        console.print(_measures(summary.timing))
+        screen.print(_moments(summary.timing))
+        screen.print(_measures(summary.timing))
         for sentence in _list(summary.timing.get("inconsistencies")):
-            console.print(Shown(_sentence(sentence), style="yellow"))
-    console.print(_findings(summary))
+            screen.print(Shown(_sentence(sentence), style="yellow"))
+    screen.print(_findings(summary))
     if summary.tools:
         table = Table(say(zh="工具", en="tool"), say(zh="版本", en="version"))
         for name, version in sorted(summary.tools.items()):
             table.add_row(_shown(name), _shown(version))
-        console.print(table)
+        screen.print(table)
 
 
 def _facts(summary: Summary) -> Table:
     facts = Table.grid(padding=(0, 2))
+    facts.add_column(no_wrap=True)
+    facts.add_column(overflow="fold")
     kinds = ", ".join(f"{kind} {count}" for kind, count in summary.kinds.items())
     for label, value in (
         (say(zh="运行", en="run"), summary.run),
@@ -200,7 +202,7 @@ def _measures(timing: dict[str, object]) -> Table:
 
 
 def _findings(summary: Summary) -> Table:
-    table = Table(say(zh="发现", en="findings"), say(zh="之前", en="before"), say(zh="之后", en="after"))
+    table = Table(say(zh="未关闭的发现", en="open findings"), say(zh="之前", en="before"), say(zh="之后", en="after"))
     known = [severity.value for severity in reversed(Severity)]
     for severity in (*known, *sorted((summary.before | summary.after).keys() - set(known))):
         if severity in summary.before or severity in summary.after:

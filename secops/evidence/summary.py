@@ -5,6 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from secops.evidence.chain import Kind, Linked
+from secops.model.finding import State
+
+_CLOSED = {state.value for state in State if not state.open}
 
 
 @dataclass(slots=True)
@@ -21,7 +24,7 @@ class Summary:
     kinds: Counter[str] = field(default_factory=Counter)
     """How many records of each kind."""
     before: Counter[str] = field(default_factory=Counter)
-    """Findings before, by severity."""
+    """Open findings before, by severity."""
     after: Counter[str] = field(default_factory=Counter)
     timing: dict[str, object] = field(default_factory=dict)
     """The body of the last `timing` record."""
@@ -34,9 +37,9 @@ class Summary:
         match linked.kind:
             case Kind.HEADER:
                 self._add_header(linked)
-            case Kind.FINDING_BEFORE:
+            case Kind.FINDING_BEFORE if _is_open(linked.body):
                 self.before[_severity(linked.body)] += 1
-            case Kind.FINDING_AFTER:
+            case Kind.FINDING_AFTER if _is_open(linked.body):
                 self.after[_severity(linked.body)] += 1
             case Kind.TIMING:
                 self.timing = linked.body
@@ -60,6 +63,11 @@ def summarise(records: Iterable[Linked], into: Summary) -> Summary:
     for linked in records:
         into.add(linked)
     return into
+
+
+def _is_open(body: Mapping[str, object]) -> bool:
+    """What is of no state that we know counts as open: nothing is closed by being strange."""
+    return str(body.get("state")) not in _CLOSED
 
 
 def _severity(body: Mapping[str, object]) -> str:

@@ -94,6 +94,28 @@ def test_show_tells_the_story(pack: Path, key_file: Path) -> None:
     assert "nothing proves who signed it" in run("show", pack).stdout
 
 
+def test_show_counts_open_findings_alone(tmp_path: Path, key: Ed25519PrivateKey) -> None:
+    body = {"weakness": {"severity": "critical"}}
+    write_pack(
+        tmp_path / "healed.jsonl",
+        [
+            header(BEGUN, run="r", product="0", city=Text("城", "city"), key=key.public_key()),
+            Record(Kind.FINDING_BEFORE, BEGUN, {**body, "state": "new"}),
+            Record(Kind.FINDING_AFTER, BEGUN, {**body, "state": "resolved"}),
+            Record(Kind.FINDING_AFTER, BEGUN, {**body, "state": ["odd"]}),
+        ],
+        key,
+    )
+    summary = json.loads(run("show", tmp_path / "healed.jsonl", "--json").stdout)["summary"]
+    assert (summary["before"], summary["after"]) == ({"critical": 1}, {"critical": 1})
+    assert "open findings" in run("show", tmp_path / "healed.jsonl").stdout
+
+
+def test_a_fingerprint_is_never_cut_short(pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert "…" not in run("show", pack).stdout
+
+
 def test_show_says_where_it_is_broken(pack: Path, key_file: Path) -> None:
     spoil(pack)
     result = run("show", pack)
