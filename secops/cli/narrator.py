@@ -12,6 +12,7 @@ from rich.text import Text as Shown
 
 from playbooks.records import StepRecord
 from playbooks.schema import PlaybookSpec
+from secops.cli.finding_words import STATES
 from secops.cli.point_views import points_table
 from secops.cli.run_views import StepLines, print_plan
 from secops.cli.scan_views import coverage, progress_bar, worst_findings
@@ -21,6 +22,7 @@ from secops.demo.centres import Centres
 from secops.demo.story import Proof, Steps, Watch
 from secops.evidence.timings import MEASURES, MOMENTS
 from secops.inventory.inventory import Inventory
+from secops.inventory.words import TIERS
 from secops.model.finding import Finding
 from secops.model.restore_point import RestorePoint
 from secops.model.text import Text
@@ -57,7 +59,7 @@ class TerminalNarrator:
     def city(self, inventory: Inventory) -> None:
         """Counts, then why the three systems of the story have their tiers."""
         levels = Counter(int(inventory.level(system)) for system in inventory.systems)
-        tiers = Counter(str(inventory.tier(system) or "–") for system in inventory.systems)
+        tiers = Counter(tell(TIERS[inventory.tier(system)]) for system in inventory.systems)
         counted = [f"{say(zh='等级', en='level')} {level}: {count}" for level, count in sorted(levels.items())]
         counted += [f"{tier}: {count}" for tier, count in sorted(tiers.items())]
         self._console.print(f"{len(inventory.systems)} {say(zh='个系统', en='systems')} · " + " · ".join(counted))
@@ -73,7 +75,7 @@ class TerminalNarrator:
             tier = inventory.tier(system)
             rulings = inventory.tier_ruling(system).rulings
             because = [tell(one.decision.because) for one in rulings if one.binding and one.decision.action == tier]
-            fill(made, [(tell(system.name), int(inventory.level(system)), tier, "; ".join(because))])
+            fill(made, [(tell(system.name), int(inventory.level(system)), tell(TIERS[tier]), "; ".join(because))])
         self._console.print(made)
 
     def scanning(self, total: int) -> AbstractContextManager[Watch]:
@@ -102,7 +104,8 @@ class TerminalNarrator:
         """The timeline, the measures, the pack."""
         self._console.print(_timeline(proof))
         states = ", ".join(
-            f"{one.weakness.rule}: {was.state} → {one.state}" for was, one in zip(before, after, strict=True)
+            f"{one.weakness.rule}: {tell(STATES[was.state])} → {tell(STATES[one.state])}"
+            for was, one in zip(before, after, strict=True)
         )
         good = proof.verification.ok
         lines = [

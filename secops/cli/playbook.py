@@ -14,13 +14,14 @@ from secops.cli.options import AsJson
 from secops.cli.playbook_views import print_playbook, print_runs
 from secops.cli.run_views import StepLines, exit_code, print_plan, print_run, print_steps
 from secops.cli.tables import console, fill, plain, print_json, table
-from secops.execution.journal import Mode
+from secops.execution.journal import Mode, Run
 from secops.model.finding import Finding
 from secops.model.text import Text
 from secops.service.home import Home, open_home
 from secops.service.reacting import due_entries, run_entry
 from secops.service.running import Watchers, approve, resume, start
 from secops.service.settings import ScheduleEntry
+from secops.support.clock import to_text
 from secops.support.errors import BadInput, JindunError
 from secops.support.language import say, tell
 
@@ -160,7 +161,7 @@ def runs(as_json: AsJson = False) -> None:
     with open_home() as home:
         found = home.journal.runs()
     if as_json:
-        print_json([{"run": one.id, "playbook": one.playbook, "mode": one.mode, "state": one.state} for one in found])
+        print_json([_summary(one) for one in found])
     else:
         print_runs(found)
 
@@ -173,13 +174,24 @@ def runs(as_json: AsJson = False) -> None:
 )
 def explain(
     what: Annotated[str, typer.Argument(help=say(zh="剧本 id、文件或运行 id。", en="Playbook id, file or run id."))],
+    as_json: AsJson = False,
 ) -> None:
     """A playbook when one has that name, else a run."""
     with open_home() as home:
         if Path(what).is_file() or any(one.spec.id == what for one in home.library):
-            print_playbook(_playbook(home, what).spec)
+            spec = _playbook(home, what).spec
+            print_json(spec.model_dump(by_alias=True)) if as_json else print_playbook(spec)
+        elif as_json:
+            told = home.journal.run(what)
+            print_json({**_summary(told), "entries": home.journal.entries(told.id)})
         else:
             print_steps(home, home.journal.run(what))
+
+
+def _summary(run: Run) -> dict[str, object]:
+    """A run for machines."""
+    about = {"run": run.id, "playbook": run.playbook, "mode": run.mode, "state": run.state, "because": run.because}
+    return {**about, "started": to_text(run.started), "trigger": run.trigger}
 
 
 def _run_due(home: Home, entry: ScheduleEntry) -> int:

@@ -6,6 +6,7 @@ from playbooks.action import all_actions
 from playbooks.schema import PlaybookSpec, StepSpec
 from playbooks.validate import longest_path
 from secops.cli.run_views import RUN_STATES
+from secops.cli.run_words import MODES, TOUCHES
 from secops.cli.tables import console, facts, fill, plain, table
 from secops.execution.journal import Run
 from secops.support.clock import local
@@ -49,12 +50,15 @@ def print_runs(found: Sequence[Run]) -> None:
         say(zh="开始", en="started"),
         say(zh="原因", en="why"),
     )
-    rows = ((one.id, one.mode, tell(RUN_STATES[one.state][0]), local(one.started), tell(one.because)) for one in found)
+    rows = (
+        (one.id, tell(MODES[one.mode]), tell(RUN_STATES[one.state][0]), local(one.started), tell(one.because))
+        for one in found
+    )
     console().print(fill(made, rows))
 
 
 def _safety(step: StepSpec) -> str:
-    said = [str(all_actions()[step.uses].touches)]
+    said = [tell(TOUCHES[all_actions()[step.uses].touches])]
     if step.irreversible:
         said.append(say(zh="不可逆", en="irreversible"))
     if step.approval:

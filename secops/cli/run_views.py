@@ -12,7 +12,9 @@ from playbooks.approvals import Approval, Approver
 from playbooks.engine import Progress, StepStarted
 from playbooks.records import StepRecord, StepState
 from playbooks.schema import PlaybookSpec, StepSpec
+from secops.cli.run_words import ENTRIES, HOWS
 from secops.cli.tables import console, fill, plain, table
+from secops.execution.executor import How
 from secops.execution.journal import Entry, Kind, Run, RunState
 from secops.model.text import Text
 from secops.service.home import Home
@@ -77,7 +79,7 @@ def print_steps(home: Home, run: Run) -> None:
     made = table(
         "", say(zh="时间", en="time"), say(zh="记录", en="entry"), say(zh="步骤", en="step"), say(zh="内容", en="what")
     )
-    rows = ((local(one.at), one.kind, one.path, _told(one)) for one in home.journal.entries(run.id))
+    rows = ((local(one.at), tell(ENTRIES[one.kind]), one.path, _told(one)) for one in home.journal.entries(run.id))
     console().print(fill(made, rows))
 
 
@@ -87,12 +89,16 @@ def _told(entry: Entry) -> str:
         case Kind.OUTCOME:
             result = body["result"]
             why = result["reason"] or result["error_output"].strip()
-            said = "ok" if result["ok"] else f"{result['trouble']}: {why}"
-            return f"{body['how']}, {said}, {result['seconds']:.3f}s"
+            said = say(zh="成功", en="ok") if result["ok"] else f"{result['trouble']}: {why}"
+            return f"{tell(HOWS[How(body['how'])])}, {said}, {result['seconds']:.3f}s"
         case Kind.INTENT:
-            return f"{body['effect']['kind']}, {say(zh='第', en='attempt')} {body['attempt']}"
-        case Kind.STEP | Kind.STATE:
-            return f"{body['state']}: {tell(Text(body['zh'], body['en']))}"
+            number = body["attempt"]
+            return f"{body['effect']['kind']}, {say(zh=f'第 {number} 次', en=f'attempt {number}')}"
+        case Kind.STEP:
+            meaning, because = tell(_MARKS[StepState(body["state"])][2]), tell(Text(body["zh"], body["en"]))
+            return because if because.startswith(meaning) else f"{meaning}: {because}"
+        case Kind.STATE:
+            return f"{tell(RUN_STATES[RunState(body['state'])][0])}: {tell(Text(body['zh'], body['en']))}"
         case Kind.APPROVAL:
             return f"{body['by']}: {body['reason']}"
         case _:

@@ -18,6 +18,7 @@ from secops.evidence.timings import Timings
 from secops.evidence.verify import Verification, verify_pack
 from secops.execution.journal import Mode, RunState
 from secops.inventory.inventory import Inventory
+from secops.inventory.words import TIERS
 from secops.model.city import Asset
 from secops.model.finding import Finding
 from secops.model.outcome import Evaluation
@@ -227,7 +228,7 @@ def _scan(home: Home, narrator: Narrator, assets: Sequence[Asset], assessed: Seq
 def _backup_run(home: Home, narrator: Narrator, tree: str) -> None:
     system = home.inventory.system_of(tree)
     tier = home.inventory.tier(system)
-    title = Text(f"备份 {system.name.zh}({tier})", f"Back up {system.name.en} ({tier} tier)")
+    title = Text(f"备份 {system.name.zh}({TIERS[tier].zh})", f"Back up {system.name.en} ({TIERS[tier].en} tier)")
     with narrator.playbook(title) as steps:
         _require(copy_and_verify(home, tree, Watchers(on_progress=steps)))
     narrator.points(home.catalogue.points(tree))

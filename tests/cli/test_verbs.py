@@ -147,6 +147,11 @@ def test_plan_run_approve_resume_explain(town: Town, tmp_path: Path) -> None:
     told = secops("playbook", "explain", run, home=folder)
     assert told.returncode == 0
     assert "Li: agreed" in told.stdout
+    entries = json.loads(secops("playbook", "explain", run, "--json", home=folder).stdout)["entries"]
+    assert {"intent", "outcome", "approval"} <= {entry["kind"] for entry in entries}
+    chinese = secops("--lang", "zh", "playbook", "explain", run, home=folder).stdout
+    assert "第 1 次" in chinese
+    assert not {"performed", "attempt", "outcome"} & set(chinese.replace(",", " ").split())
     assert secops("playbook", "resume", run, home=folder).returncode == 2
     late = secops("playbook", "approve", run, "look", "--reason", "too late", home=folder)
     assert (late.returncode, "has ended" in late.stderr) == (2, True), late.stdout + late.stderr
@@ -159,6 +164,8 @@ def test_a_shipped_playbook_explains_its_safety(town: Town) -> None:
     assert told.returncode == 0
     for words in ("entry.drain", "irreversible", "can be undone", "rto 5m"):
         assert words in told.stdout
+    spec = json.loads(secops("playbook", "explain", "restore-tampered-page", "--json", home=town.home.folder).stdout)
+    assert spec["id"] == "restore-tampered-page"
 
 
 @pytest.mark.parametrize(
