@@ -11,6 +11,7 @@ from rich.text import Text as Shown
 
 import secops.cli
 from secops import __version__
+from secops.cli.frame import ClickException, explain_mistake, frame
 from secops.cli.tables import plain
 from secops.model.text import Text
 from secops.support import language
@@ -18,6 +19,7 @@ from secops.support.errors import BadInput, JindunError
 from secops.support.language import say
 from secops.support.plugins import modules_in
 
+_VERSION = f"jindun {__version__}"
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE}
 """What a machine says when it will not let us: no bug of ours."""
 
@@ -68,6 +70,9 @@ def build(wanted: str = "") -> typer.Typer:
             help=say(zh="工作目录(含 jindun.yaml)。", en="Working folder, holding jindun.yaml."),
         ),
         lang: str = typer.Option("", help=say(zh="语言:zh 或 en。", en="Language: zh or en.")),
+        _version: bool = typer.Option(
+            False, "--version", is_eager=True, callback=_tell_version, help=say(zh="版本。", en="The version.")
+        ),
     ) -> None:
         if home:
             os.environ["JINDUN_HOME"] = home
@@ -83,6 +88,12 @@ def build(wanted: str = "") -> typer.Typer:
     return app
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        print(_VERSION, flush=True)
+        raise typer.Exit
+
+
 def main() -> None:
     """Run the command line; the process ends with one of the exit codes above, or as a shell expects after Ctrl-C."""
     _fill_standard_streams()
@@ -91,7 +102,10 @@ def main() -> None:
     except JindunError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except ClickException as mistake:
+        explain_mistake(mistake)
+        sys.exit(mistake.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _REFUSALS:
@@ -117,9 +131,9 @@ def _fill_standard_streams() -> None:
 def _run(arguments: list[str]) -> None:
     _early_language(arguments)
     if arguments == ["--version"]:
-        print(f"jindun {__version__}", flush=True)
+        print(_VERSION, flush=True)  # no verb needs to be imported for it
         return
-    build(_verb_named(arguments))()
+    sys.exit(frame(build(_verb_named(arguments))).main(standalone_mode=False))
 
 
 def _refusal(error: OSError) -> str:
