@@ -16,7 +16,7 @@ from typer._click.exceptions import ClickException
 from typer._click.formatting import HelpFormatter
 from typer.core import TyperGroup
 
-from secops.support.language import language
+from secops.support.language import language, say
 
 __all__ = ["ClickException", "explain_mistake", "frame"]
 
@@ -30,6 +30,8 @@ _HEADINGS = {
     "ERRORS_PANEL_TITLE": "错误",
     "RICH_HELP": "用法说明:[blue]{command_path} {help_option}[/]",
 }
+_ENGLISH = {name: getattr(rich_utils, name) for name in _HEADINGS}
+_write_usage = HelpFormatter.write_usage
 _SENTENCES = (
     (r"Missing argument (.+)\.", r"缺少参数 \1。"),
     (r"Missing option (.+)\.", r"缺少选项 \1。"),
@@ -63,13 +65,13 @@ def frame(application: typer.Typer) -> TyperGroup:
     rich_utils.highlighter = _Folding()
     group = typer.main.get_command(application)
     assert isinstance(group, TyperGroup)
-    if language() == "zh":
-        for name, words in _HEADINGS.items():
-            setattr(rich_utils, name, words)
-        HelpFormatter.write_usage = partialmethod(HelpFormatter.write_usage, prefix="用法:")  # type: ignore[assignment]
-        for command in _below(group):
-            if option := command.get_help_option(typer.Context(command)):
-                option.help = "显示本说明。"
+    for name, words in (_HEADINGS if language() == "zh" else _ENGLISH).items():
+        setattr(rich_utils, name, words)
+    usage = partialmethod(_write_usage, prefix=say(zh="用法:", en="Usage: "))
+    HelpFormatter.write_usage = usage  # type: ignore[assignment]
+    for command in _below(group):
+        if option := command.get_help_option(typer.Context(command)):
+            option.help = say(zh="显示本说明。", en="Show this message and exit.")
     return group
 
 

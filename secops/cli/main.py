@@ -133,7 +133,8 @@ def _run(arguments: list[str]) -> None:
     if arguments == ["--version"]:
         print(_VERSION, flush=True)  # no verb needs to be imported for it
         return
-    sys.exit(frame(build(_verb_named(arguments))).main(standalone_mode=False))
+    if code := frame(build(_verb_named(arguments))).main(standalone_mode=False):
+        sys.exit(code)
 
 
 def _refusal(error: OSError) -> str:
