@@ -203,6 +203,12 @@ class Journal:
         clause = f"where run in (select run from ({newest})) order by started desc, run"  # noqa: S608
         return self._runs(clause, (Mode.REAL, RunState.SUCCEEDED))
 
+    def acted_on(self, system: str, since: datetime) -> Sequence[Run]:
+        """The real runs of the system that did something after that moment, the newest first."""
+        acted = "select run from entries where kind = ? and at > ?"
+        clause = f"where run in ({acted}) and mode = ? and json_extract(inputs, '$.system') = ?"
+        return self._runs(f"{clause} order by started desc, run", (Kind.OUTCOME, to_text(since), Mode.REAL, system))
+
     def entries(self, run: str) -> Sequence[Entry]:
         """All of a run, in order."""
         with self._lock:

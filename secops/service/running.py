@@ -15,11 +15,12 @@ from playbooks.records import StepRecord, step_records
 from playbooks.triggers import finding_names, inputs_for, system_names
 from secops.coordination.coordinator import Lease
 from secops.execution.executor import Boundary, Executor, Performed, ignore_boundary
-from secops.execution.journal import Entry, Kind, Mode, Run
+from secops.execution.journal import Entry, Kind, Mode, Run, RunState
 from secops.model.finding import Finding
 from secops.model.text import Text
 from secops.service.canary import Canary
 from secops.service.home import Home
+from secops.service.overtaking import overtaken_by
 from secops.service.packing import findings_of, pack_path, seal
 from secops.support.clock import now, to_text
 from secops.support.errors import BadInput
@@ -86,7 +87,8 @@ def resume(home: Home, run_id: str, decisions: dict[str, str] | None = None, wat
     Args:
         decisions: what a human says of interrupted irreversible steps: path → `done` or `repeat`.
 
-    Raises Held while another process executes the run or one of its system, BadInput when the run has ended.
+    A run that another one has overtaken fails instead. Raises Held while another process executes the run or one of its
+    system, BadInput when the run has ended.
     """
     run = home.journal.run(run_id)
     with _alone(home, run) as lease:
@@ -96,6 +98,8 @@ def resume(home: Home, run_id: str, decisions: dict[str, str] | None = None, wat
             return Ended(run, tuple(step_records(home.journal.entries(run.id)).values()))
         if run.state.ended:
             raise _over(run)
+        if later := overtaken_by(home, run):
+            return _give_up(home, run, lease.token, later, watchers)
         for path, decision in (decisions or {}).items():
             _decide(home, run, lease.token, path, decision)
         playbook = parse_playbook(run.text, f"{run.playbook}.yaml")
@@ -134,6 +138,17 @@ def _alone(home: Home, run: Run) -> Iterator[Lease]:
         if run.mode is Mode.REAL and run.inputs["system"]:
             held.enter_context(home.coordinator.acquire(f"system-{run.inputs['system']}"))
         yield held.enter_context(home.coordinator.acquire(f"run-{run.id}"))
+
+
+def _give_up(home: Home, run: Run, token: int, later: Run, watchers: Watchers) -> Ended:
+    because = Text(
+        f"运行 {later.id} 此后处置过同一系统,本次运行所依据的情况已经过时,不再继续",
+        f"run {later.id} has worked on the system since; what this run goes by is out of date, so it does not go on",
+    )
+    home.journal.set_state(run.id, token, RunState.FAILED, because)
+    ended = home.journal.run(run.id)
+    seal(home, ended, watchers.canary)
+    return Ended(ended, tuple(step_records(home.journal.entries(run.id)).values()))
 
 
 def _over(run: Run) -> BadInput:
