@@ -46,7 +46,7 @@ def test_the_story_ends_well_and_leaves_nothing_but_the_evidence(room: Path, tmp
     assert left(room) == []
     pack = next((tmp_path / "evidence").glob("*.jsonl"))
     assert verify_pack(pack, load_public_key(next((tmp_path / "evidence").glob("*.pem")))).ok
-    for words in ("34 个系统", "page-tamper.hidden-link: new → resolved", "签名与哈希链有效", "不干净"):
+    for words in ("34 个系统", "page-tamper.hidden-link: 新发现 → 已解决", "签名与哈希链有效", "不干净"):
         assert words in done.stdout
     # Every moment of the timeline was measured.
     assert re.findall(r"│ (T\d) │ \d{4}-", done.stdout) == [f"T{n}" for n in range(7)]
