@@ -12,14 +12,18 @@ import pytest
 from playbooks.load import read_playbook
 from secops.inventory.load import load_inventory
 from secops.service.settings import Settings
+from secops.sla.holidays import load_calendar
+from secops.sla.policy import load_sla_policy
 from secops.support.located import BadFile
 from secops.support.strict_yaml import read
 
 HERE = Path(__file__).parent
 READERS: dict[str, Callable[[Path], object]] = {
+    "holidays": load_calendar,
     "inventory": load_inventory,
     "playbook": read_playbook,
     "settings": lambda path: read(path).build(Settings),
+    "sla_policy": load_sla_policy,
 }
 MISTAKES = [(folder, path) for folder in READERS for path in sorted((HERE / folder).glob("*.yaml"))]
 
