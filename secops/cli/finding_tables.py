@@ -6,7 +6,8 @@ from secops.cli.finding_words import FIELD_NAMES, OUTCOMES, STATES, change_words
 from secops.cli.tables import console, facts, fill, table
 from secops.model.finding import Finding, State
 from secops.model.text import Text
-from secops.store.finding_store import CoverageRow, Event
+from secops.store.event import Event
+from secops.store.finding_store import CoverageRow
 from secops.store.life_cycle import allowed
 from secops.support.clock import local
 from secops.support.language import say, tell

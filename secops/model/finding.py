@@ -83,6 +83,29 @@ class Weakness:
     """Short excerpts of what was seen."""
     clauses: tuple[str, ...] = ()
     """GB/T 22239 items touched, e.g. `8.1.4.8 a`."""
+    exploited: bool = False
+    """Whether attackers are known to use it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """By when a finding is to be resolved. It stands still while nobody has to do anything about it."""
+
+    started: datetime
+    due: datetime
+    next_mark: datetime | None = None
+    """When the next share of the time will have passed that somebody is to be told of."""
+    told: int = 0
+    """The largest share, in percent, that was told."""
+    paused: datetime | None = None
+    """Since when it stands still, or stood until `resumed`."""
+    resumed: datetime | None = None
+    """It runs again, and is still to be moved by the business time since `paused`."""
+
+    @property
+    def standing(self) -> str:
+        """`running`, `paused` or `resumed`."""
+        return "resumed" if self.resumed else "paused" if self.paused else "running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +129,18 @@ class Finding:
     regressions: int = 0
     """How often it came back after it was resolved."""
     revision: int = 1
-    """Grows whenever state or severity changes; whoever moves a finding must name the revision that they saw."""
+    """Grows whenever somebody should look again; whoever edits a finding must name the revision that they saw."""
+    misses: int = 0
+    """Successful evaluations in a row that did not find it."""
+    gone: bool = False
+    """Whether these were enough to prove that it is not there."""
+    deadline: Deadline | None = None
+    acceptance: str = ""
+    """The risk acceptance that covers it, while its state says so."""
+    part_of: str = ""
+    """The finding that it was merged into; that one's state then stands for both."""
+    parts: tuple[str, ...] = ()
+    """The findings that were merged into it."""
 
 
 def finding_id(weakness_class: WeaknessClass, asset: str, rule: str, locator: tuple[str, ...]) -> str:

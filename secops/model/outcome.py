@@ -43,3 +43,5 @@ class Evaluation:
     weaknesses: tuple[Weakness, ...] = ()
     observation: bytes = b""
     """What was observed, canonical JSON; empty when nothing was."""
+    noisy: bool = False
+    """Whether the check may overlook what is there: absence must then be seen twice in a row."""

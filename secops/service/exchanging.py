@@ -18,7 +18,8 @@ from secops.exchange.misread import Misread
 from secops.model.finding import Finding
 from secops.model.text import Text
 from secops.service.home import Home
-from secops.store.finding_store import LARGEST_PAGE, Recorded
+from secops.store.event import Recorded
+from secops.store.finding_store import LARGEST_PAGE
 from secops.store.query import Query
 from secops.support.clock import now
 from secops.support.errors import BadInput

@@ -17,7 +17,8 @@ from secops.model.city import Asset
 from secops.model.outcome import Evaluation, Outcome
 from secops.model.step import Rescan, Result, Trouble
 from secops.service.assessing import TIER_CHECK, place_of
-from secops.store.finding_store import FindingStore, Recorded
+from secops.store.event import Recorded
+from secops.store.finding_store import FindingStore
 from secops.support.clock import now
 from secops.support.errors import JindunError
 from secops.support.language import tell

@@ -6,7 +6,8 @@ from typing import Any
 
 import orjson
 
-from secops.model.finding import Finding, Severity, State, Weakness, WeaknessClass
+from secops.model.acceptance import Acceptance
+from secops.model.finding import Deadline, Finding, Severity, State, Weakness, WeaknessClass
 from secops.model.text import Text
 
 
@@ -25,7 +26,32 @@ def from_document(document: bytes | str) -> Finding:
         fields[name] = datetime.fromisoformat(fields[name])
     fields["state"] = State(fields["state"])
     fields["weakness"] = _weakness(fields["weakness"])
+    if fields.get("deadline"):
+        fields["deadline"] = Deadline(**_with_moments(fields["deadline"], Deadline))
+    fields["parts"] = tuple(fields.get("parts", ()))
     return Finding(**fields)
+
+
+def acceptance_to_document(acceptance: Acceptance) -> bytes:
+    """UTF-8 JSON."""
+    return orjson.dumps(_encodable(asdict(acceptance)))
+
+
+def acceptance_from_document(document: bytes | str) -> Acceptance:
+    """The acceptance that `acceptance_to_document` wrote."""
+    fields = _with_moments(orjson.loads(document), Acceptance)
+    return Acceptance(**fields | {"up_to": Severity(fields["up_to"])})
+
+
+_MOMENTS = {
+    Deadline: ("started", "due", "next_mark", "paused", "resumed"),
+    Acceptance: ("requested", "expires", "approved", "ended"),
+}
+
+
+def _with_moments(fields: dict[str, Any], kind: type) -> dict[str, Any]:
+    moments = {name: datetime.fromisoformat(fields[name]) for name in _MOMENTS[kind] if fields.get(name)}
+    return fields | moments
 
 
 def _weakness(fields: dict[str, Any]) -> Weakness:

@@ -6,26 +6,17 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
+from secops.model.acceptance import Acceptance
 from secops.model.finding import Finding, State
 from secops.model.outcome import Evaluation, Outcome
 from secops.model.text import Text
+from secops.store.edits import Edit
+from secops.store.event import Event, Recorded
 from secops.store.query import FIELDS, Query, field_named
 from secops.support.errors import BadInput
 
 LARGEST_PAGE = 1000
 """The most findings that one page may hold."""
-
-
-class Conflict(BadInput):
-    """Somebody else changed the finding since it was read; read it again."""
-
-
-class ForbiddenTransition(BadInput):
-    """The life cycle does not lead from the present state to the wanted one."""
-
-
-class NotFound(BadInput):
-    """No finding has that id, or several begin with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +32,17 @@ Counts: TypeAlias = Mapping[tuple[str, ...], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """One change of one finding. Being seen once more is not a change: it is counted, and kept as an observation."""
+class AuditEntry:
+    """What somebody did: an edit, a decision on a risk, the approval of a baseline."""
 
-    finding: str
-    revision: int
-    """What the change led to."""
     at: datetime
     actor: str
-    """`scan:ID`, or the name that a person claimed."""
-    change: str
-    """`seen` (the first time), `reopened`, `resolved`, `severity: low → high`, or by hand `state: new → triaged`."""
+    action: str
+    """`edit`, `acceptance`, `baseline`."""
+    subject: str
+    """Id of the finding or acceptance, or asset and check of the baseline."""
+    detail: str
     reason: Text
-    """What the scan saw, or what the person wrote (then alike in both languages)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What recording evaluations changed, by finding id; no id is in two of them."""
-
-    new: tuple[str, ...] = ()
-    seen_again: tuple[str, ...] = ()
-    reopened: tuple[str, ...] = ()
-    resolved: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +106,10 @@ class FindingStore(Protocol):
     def record(self, scan: str, evaluations: Iterable[Evaluation]) -> Recorded:
         """Write evaluations of one scan at once: observations and coverage appended, findings merged.
 
-        A finding resolves by itself only when the same (asset, check) was evaluated successfully and did not find it;
-        a resolved one that is seen again is reopened. An evaluation that is not successful may report weaknesses, but
-        closes nothing. One that began before a finding was last seen or last moved does not move it. Recording the
-        same (scan, asset, check) twice changes nothing.
+        A finding resolves by itself only when the same (asset, check) was evaluated successfully and did not find it,
+        by a noisy check twice in a row; a resolved one that is seen again is reopened. An evaluation that is not
+        successful may report weaknesses, but closes nothing. One that began before a finding was last seen or last
+        moved does not move it. Recording the same (scan, asset, check) twice changes nothing.
         """
         ...
 
@@ -157,12 +136,33 @@ class FindingStore(Protocol):
         """Every change, oldest first. Raises NotFound."""
         ...
 
-    def transition(self, finding: str, to: State, *, revision: int, actor: str, reason: str) -> Finding:
-        """Move a finding by hand. Raises Conflict, ForbiddenTransition, NotFound; then nothing is changed.
+    def edit(self, edit: Edit, *, actor: str) -> Finding:
+        """Do it, and give its finding as it is then. Raises Conflict, ForbiddenTransition, NotFound, BadInput; then
+        nothing is changed.
 
-        `revision` is the one that the person saw. Being seen again leaves it as it is, so that a running scan never
+        A revision is the one that the person saw. Being seen again leaves it as it is, so that a running scan never
         stands in a person's way; a changed state or severity is something they should know first.
         """
+        ...
+
+    def edit_each(self, edits: Iterable[Edit], *, actor: str) -> tuple[str, ...]:
+        """Do each by itself, and give the ids of the findings of those that were done; a refused one changes nothing."""
+        ...
+
+    def acceptances(self) -> Sequence[Acceptance]:
+        """All that were ever requested, by when and id."""
+        ...
+
+    def keep_acceptance(self, acceptance: Acceptance, *, actor: str, action: str) -> None:
+        """Write it, its revision one more than the present one (1: new). Raises Conflict for any other revision."""
+        ...
+
+    def audit(self, since: datetime | None = None) -> Sequence[AuditEntry]:
+        """What people and policies did, oldest first."""
+        ...
+
+    def transition(self, finding: str, to: State, *, revision: int, actor: str, reason: str) -> Finding:
+        """Move a finding by hand: the edit `Move` in the words of the one who does it."""
         ...
 
     def coverage(self, scan: str | None = None) -> Sequence[CoverageRow]:

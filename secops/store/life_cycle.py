@@ -7,7 +7,7 @@ whatever a scan sees, until a person takes the judgement back.
 
 from secops.model.finding import State
 from secops.model.text import Text
-from secops.store.finding_store import ForbiddenTransition
+from secops.store.refusals import ForbiddenTransition
 
 _JUDGED_AWAY = frozenset({State.FALSE_POSITIVE, State.RISK_ACCEPTED, State.OUT_OF_SCOPE})
 

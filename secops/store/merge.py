@@ -1,19 +1,23 @@
-"""What an evaluation or a person does to findings. Pure, so that every store merges alike.
+"""What an evaluation does to findings. Pure, so that every store merges alike.
 
 An evaluation moves a finding only when it began after the finding was last seen and last moved: a slow scan that is
 recorded late can neither close what a newer one saw nor reopen what a newer one proved mended.
+
+Findings that a person merged are one group: its members are seen and missed each for itself, and the state of the
+first stands for all. It is reopened when one member is seen, and resolved when none is there any more.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from secops.model.finding import Finding, State, Weakness, finding_id
+from secops.model.finding import Deadline, Finding, State, Weakness, finding_id
 from secops.model.outcome import Evaluation
 from secops.model.text import Text
-from secops.store.finding_store import Conflict, Event, Recorded
-from secops.store.life_cycle import require_allowed, when_not_found, when_seen
-from secops.support.errors import BadInput
+from secops.store.event import Event, Recorded
+from secops.store.life_cycle import when_not_found, when_seen
+
+_MISSES_OF_NOISY = 2
 
 
 @dataclass(slots=True)
@@ -34,23 +38,27 @@ class Changes:
         reopened = self.reopened - self.new
         resolved = self.resolved - reopened - self.new
         seen_again = self.seen_again - self.new - reopened - resolved
-        return Recorded(*(tuple(sorted(ids)) for ids in (self.new, seen_again, reopened, resolved)))
-
-    def _note(self, finding: Finding, at: datetime, change: str, reason: Text) -> None:
-        self.events.append(Event(finding.id, finding.revision, at, f"scan:{self.scan}", change, reason))
+        new, seen, opened, closed = (tuple(sorted(ids)) for ids in (self.new, seen_again, reopened, resolved))
+        return Recorded(new, seen, opened, closed)
 
     def merge(self, evaluation: Evaluation, known: Mapping[str, Finding]) -> None:
-        """Merge one evaluation into `known`: by id, the open findings of its asset and check and those that it saw."""
+        """Merge one evaluation into `known`, by id.
+
+        Args:
+            known: the watched findings of its asset and check, those that it saw, and all relatives of both.
+        """
         seen = weaknesses_by_id(evaluation)
+        group = _Group(known, self.findings)
         for id, weakness in seen.items():
             if id in known:
-                self._see_again(known[id], weakness, evaluation)
+                self._see_again(group, known[id], weakness, evaluation)
             else:
                 self._see_first(id, weakness, evaluation)
         if evaluation.outcome.successful:
+            place = (evaluation.asset, evaluation.check)
             for finding in known.values():
-                if finding.id not in seen:
-                    self._miss(finding, evaluation)
+                if finding.id not in seen and watched(finding) and (finding.asset, finding.check) == place:
+                    self._miss(group, group[finding.id], evaluation)
 
     def _see_first(self, id: str, weakness: Weakness, evaluation: Evaluation) -> None:
         at = evaluation.started
@@ -70,33 +78,89 @@ class Changes:
         self.new.add(id)
         self._note(finding, at, "seen", weakness.reason)
 
-    def _see_again(self, finding: Finding, weakness: Weakness, evaluation: Evaluation) -> None:
+    def _see_again(self, group: "_Group", finding: Finding, weakness: Weakness, evaluation: Evaluation) -> None:
         at = evaluation.started
         self.seen_again.add(finding.id)
         counted = replace(finding, times_seen=finding.times_seen + 1, first_seen=min(finding.first_seen, at))
         if at < finding.last_seen:
             self.findings[finding.id] = counted
             return
-        now = replace(counted, weakness=weakness, system=evaluation.system, check=evaluation.check, last_seen=at)
+        worse = _worse(finding.weakness, weakness)
+        now = replace(
+            counted,
+            weakness=weakness,
+            system=evaluation.system,
+            check=evaluation.check,
+            last_seen=at,
+            misses=0,
+            gone=False,
+        )
         before, after = finding.weakness.severity, weakness.severity
         if after is not before:
-            now = replace(now, revision=now.revision + 1)
+            # Its deadline followed from the severity; whoever keeps the deadlines sets a new one.
+            now = replace(now, revision=now.revision + 1, deadline=None)
             self._note(now, at, f"severity: {before.value} → {after.value}", weakness.reason)
-        if at >= finding.state_since and when_seen(finding.state) is not finding.state:
-            now = moved(now, when_seen(finding.state), at)
-            self.reopened.add(finding.id)
-            self._note(now, at, "reopened", weakness.reason)
         self.findings[finding.id] = now
+        self._open_again(group.first_of(now), weakness, worse, at)
 
-    def _miss(self, finding: Finding, evaluation: Evaluation) -> None:
-        at = evaluation.started
-        to = when_not_found(finding.state)
-        if to is finding.state or at < finding.last_seen or at < finding.state_since:
+    def _open_again(self, first: Finding, weakness: Weakness, worse: Text | None, at: datetime) -> None:
+        if at < first.state_since:
             return
+        if first.state is State.RISK_ACCEPTED and worse is not None:
+            self._move(first, State.REOPENED, at, "acceptance ended", worse)
+        elif when_seen(first.state) is not first.state:
+            self._move(first, when_seen(first.state), at, "reopened", weakness.reason)
+            self.reopened.add(first.id)
+
+    def _miss(self, group: "_Group", finding: Finding, evaluation: Evaluation) -> None:
+        at, first = evaluation.started, group.first_of(finding)
+        if finding.gone or at < finding.last_seen or at < first.state_since:
+            return
+        misses = finding.misses + 1
+        gone = misses >= (_MISSES_OF_NOISY if evaluation.noisy else 1)
+        self.findings[finding.id] = replace(finding, misses=misses, gone=gone)
+        first = group.first_of(finding)
+        to = when_not_found(first.state)
+        if to is not first.state and all(member.gone for member in group.members_of(first)):
+            self._move(first, to, at, "resolved", evaluation.reason)
+            self.resolved.add(first.id)
+
+    def _move(self, finding: Finding, to: State, at: datetime, change: str, reason: Text) -> None:
         now = moved(finding, to, at)
         self.findings[finding.id] = now
-        self.resolved.add(finding.id)
-        self._note(now, at, "resolved", evaluation.reason)
+        self._note(now, at, change, reason)
+
+    def _note(self, finding: Finding, at: datetime, change: str, reason: Text) -> None:
+        self.events.append(Event(finding.id, finding.revision, at, f"scan:{self.scan}", change, reason))
+
+
+class _Group:
+    """Findings as they are now, with their relatives."""
+
+    def __init__(self, known: Mapping[str, Finding], changed: Mapping[str, Finding]) -> None:
+        self._known = known
+        self._changed = changed
+
+    def __getitem__(self, id: str) -> Finding:
+        return self._changed.get(id) or self._known[id]
+
+    def first_of(self, finding: Finding) -> Finding:
+        """The one whose state stands for all."""
+        return self[finding.part_of or finding.id]
+
+    def members_of(self, first: Finding) -> list[Finding]:
+        """It and its parts."""
+        return [self[id] for id in (first.id, *first.parts)]
+
+
+def watched(finding: Finding) -> bool:
+    """Whether it matters that an evaluation does not find it."""
+    return finding.state.open or bool(finding.part_of)
+
+
+def relatives(findings: Iterable[Finding]) -> set[str]:
+    """The ids of the findings that these were merged into, or that were merged into these."""
+    return {id for finding in findings for id in (finding.part_of, *finding.parts) if id}
 
 
 def weaknesses_by_id(evaluation: Evaluation) -> dict[str, Weakness]:
@@ -111,34 +175,36 @@ def weaknesses_by_id(evaluation: Evaluation) -> dict[str, Weakness]:
 
 def moved(finding: Finding, to: State, at: datetime) -> Finding:
     """The finding in its new state; leaving `resolved` is a regression."""
-    back = finding.state is State.RESOLVED
+    opened = to.open and not finding.state.open
     return replace(
         finding,
         state=to,
         state_since=at,
         revision=finding.revision + 1,
-        regressions=finding.regressions + back,
+        regressions=finding.regressions + (finding.state is State.RESOLVED),
+        misses=0 if opened else finding.misses,
+        gone=finding.gone and not opened,
+        acceptance=finding.acceptance if to is State.RISK_ACCEPTED else "",
+        deadline=_at_move(finding.deadline, finding.state, to, at),
     )
 
 
-def move_by_hand(
-    finding: Finding, to: State, *, revision: int, actor: str, reason: str, at: datetime
-) -> tuple[Finding, Event]:
-    """The moved finding and what is to be remembered. Raises Conflict, ForbiddenTransition, BadInput."""
-    if not actor.strip():
-        raise BadInput(Text("须写明是谁改动的", "say who moves the finding"))
-    if not reason.strip():
-        raise BadInput(Text("须写明改动的理由", "say why the finding is moved"))
-    if revision != finding.revision:
-        raise Conflict(
-            Text(
-                f"发现 {finding.id} 已被改动:现为第 {finding.revision} 版、状态 {finding.state.value},"
-                f"而您看到的是第 {revision} 版;请重新查看后再改",
-                f"finding {finding.id} was changed meanwhile: it is at revision {finding.revision} in state "
-                f"{finding.state.value}, you saw revision {revision}; look at it again first",
-            )
+def _at_move(deadline: Deadline | None, before: State, after: State, at: datetime) -> Deadline | None:
+    """A deadline stands still while a finding is not open."""
+    if deadline is None or before.open == after.open:
+        return deadline
+    if after.open:
+        return replace(deadline, resumed=at)
+    return replace(deadline, paused=deadline.paused or at, resumed=None)
+
+
+def _worse(before: Weakness, after: Weakness) -> Text | None:
+    """Why a risk that was accepted must be judged again; None when it need not."""
+    if after.severity.rank > before.severity.rank:
+        return Text(
+            f"风险接受终止:严重程度由 {before.severity.value} 升为 {after.severity.value}",
+            f"the risk was accepted at severity {before.severity.value}; it is {after.severity.value} now",
         )
-    require_allowed(finding.state, to)
-    now = moved(finding, to, at)
-    change = f"state: {finding.state.value} → {to.value}"
-    return now, Event(finding.id, now.revision, at, actor, change, Text(reason, reason))
+    if after.exploited and not before.exploited:
+        return Text("风险接受终止:已知被攻击者利用", "the risk was accepted before attackers were known to use it")
+    return None

@@ -51,6 +51,21 @@ class Field:
         return self.sortable and issubclass(self.type, str) and self.name != "id"
 
 
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+def due_of(finding: Finding) -> datetime:
+    """By when it is to be resolved; NEVER while no deadline runs."""
+    deadline = finding.deadline
+    return deadline.due if deadline and deadline.standing == "running" else NEVER
+
+
+def mark_of(finding: Finding) -> datetime:
+    """When somebody is to be told next of the time that has passed."""
+    deadline = finding.deadline
+    return (deadline.next_mark if deadline and deadline.standing == "running" else None) or NEVER
+
+
 FIELDS: dict[str, Field] = {
     field.name: field
     for field in (
@@ -68,12 +83,19 @@ FIELDS: dict[str, Field] = {
         Field("state_since", datetime, lambda one: (one.state_since,)),
         Field("times_seen", int, lambda one: (one.times_seen,)),
         Field("regressions", int, lambda one: (one.regressions,)),
+        Field("due", datetime, lambda one: (due_of(one),)),
+        Field("mark", datetime, lambda one: (mark_of(one),)),
+        Field("deadline", str, lambda one: (one.deadline.standing if one.deadline else "none",)),
+        Field("acceptance", str, lambda one: (one.acceptance,)),
+        Field("part_of", str, lambda one: (one.part_of,)),
+        Field("exploited", str, lambda one: ("yes" if one.weakness.exploited else "no",)),
         Field("title", Text, lambda one: (one.weakness.title.zh, one.weakness.title.en)),
         Field("reason", Text, lambda one: (one.weakness.reason.zh, one.weakness.reason.en)),
         Field("text", Text, lambda one: (*FIELDS["title"].read(one), *FIELDS["reason"].read(one))),
     )
 }
-"""By name. `text` is title and reason together."""
+"""By name. `text` is title and reason together. A finding that has no deadline, or whose deadline stands still, is due
+NEVER; `mark` is when the next share of its time will have passed; `part_of` is empty for what stands for itself."""
 
 
 def field_named(name: str) -> Field:

@@ -10,9 +10,11 @@ from secops.model.finding import Finding, Severity, State, WeaknessClass
 from secops.model.text import Text
 from secops.store.cursor import from_cursor, to_cursor
 from secops.store.documents import to_document
-from secops.store.finding_store import Counts, NotFound, Page
+from secops.store.finding_store import Counts, Page
+from secops.store.merge import relatives
 from secops.store.query import FIELDS, Condition, Query
 from secops.store.query_sql import Sql, bound, counts_of, page_of
+from secops.store.refusals import NotFound
 from secops.store.sqlite_tables import SELECT_FINDING, finding_of, row_of_finding, row_of_texts, storable
 
 _FEW = 5_000
@@ -27,13 +29,15 @@ def write_findings(connection: sqlite3.Connection, findings: Iterable[Finding]) 
         """
         INSERT INTO findings (
             id, severity, first_seen, last_seen, state_since, times_seen, regressions, state, open, system, asset,
-            check_name, rule, class, clauses
-        ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            check_name, rule, class, clauses, due, mark, deadline, acceptance, part_of, exploited
+        ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT DO UPDATE SET
             severity = excluded.severity, first_seen = excluded.first_seen, last_seen = excluded.last_seen,
             state_since = excluded.state_since, times_seen = excluded.times_seen,
             regressions = excluded.regressions, state = excluded.state, open = excluded.open,
-            system = excluded.system, check_name = excluded.check_name, clauses = excluded.clauses
+            system = excluded.system, check_name = excluded.check_name, clauses = excluded.clauses,
+            due = excluded.due, mark = excluded.mark, deadline = excluded.deadline, acceptance = excluded.acceptance,
+            part_of = excluded.part_of, exploited = excluded.exploited
         """,
         map(row_of_finding, written),
     )
@@ -51,6 +55,21 @@ def write_findings(connection: sqlite3.Connection, findings: Iterable[Finding]) 
         """,
         (row_of_texts(numbers[finding.id], finding) for finding in written),
     )
+
+
+def findings_named(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, Finding]:
+    """Those that are there, by id."""
+    query = f"{SELECT_FINDING} WHERE f.id IN (SELECT value FROM json_each(?))"  # noqa: S608
+    found = map(finding_of, connection.execute(query, (as_json(ids),)))
+    return {finding.id: finding for finding in found}
+
+
+def with_relatives(connection: sqlite3.Connection, found: dict[str, Finding]) -> dict[str, Finding]:
+    """The findings and all that belong to the same groups."""
+    known = dict(found)
+    while missing := relatives(known.values()) - known.keys():
+        known |= findings_named(connection, missing)
+    return known
 
 
 def one_finding(connection: sqlite3.Connection, beginning: str) -> Finding:

@@ -9,24 +9,37 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from secops.model.acceptance import Acceptance
 from secops.model.finding import Finding, State
 from secops.model.outcome import Evaluation
 from secops.model.text import Text
+from secops.store.acceptances import require_next_revision
+from secops.store.documents import acceptance_from_document, acceptance_to_document
+from secops.store.edits import Edit, Edited, Move
+from secops.store.event import Event, Recorded
 from secops.store.finding_store import (
     Approval,
+    AuditEntry,
     Counts,
     CoverageRow,
-    Event,
     Page,
-    Recorded,
     StoredObservation,
     require_groupable,
     require_page,
 )
-from secops.store.merge import Changes, move_by_hand, weaknesses_by_id
+from secops.store.merge import Changes, weaknesses_by_id
 from secops.store.query import Condition, Query, at
+from secops.store.refusals import NotFound
 from secops.store.sqlite_file import SqliteFile
-from secops.store.sqlite_findings import as_json, count, one_finding, page, write_findings
+from secops.store.sqlite_findings import (
+    as_json,
+    count,
+    findings_named,
+    one_finding,
+    page,
+    with_relatives,
+    write_findings,
+)
 from secops.store.sqlite_tables import (
     APPLICATION,
     SCHEMA,
@@ -34,9 +47,11 @@ from secops.store.sqlite_tables import (
     SELECT_KNOWN,
     SELECT_NEWEST_COVERAGE,
     VERSION,
+    audit_of,
     coverage_of,
     event_of,
     finding_of,
+    row_of_audit,
     row_of_coverage,
     row_of_event,
 )
@@ -101,13 +116,56 @@ class SqliteStore:
         with self._file.reading() as connection:
             return [event_of(row) for row in connection.execute(query, (one_finding(connection, finding).id,))]
 
+    def edit(self, edit: Edit, *, actor: str) -> Finding:
+        """Change a finding, and what belongs to it."""
+        at = self._clock()
+        with self._file.writing() as connection:
+            edited = _edit(connection, edit, actor, at)
+            _write_edited(connection, edit, edited, actor, at)
+            return one_finding(connection, edit.finding)
+
+    def edit_each(self, edits: Iterable[Edit], *, actor: str) -> tuple[str, ...]:
+        """Change each by itself, in one transaction."""
+        at, batch, done = self._clock(), list(edits), []
+        with self._file.writing() as connection:
+            for edit in batch:
+                try:
+                    edited = _edit(connection, edit, actor, at)
+                except BadInput:
+                    continue
+                _write_edited(connection, edit, edited, actor, at)
+                done.append(edit.finding)
+        return tuple(done)
+
     def transition(self, finding: str, to: State, *, revision: int, actor: str, reason: str) -> Finding:
         """Move a finding by hand."""
+        return self.edit(Move(self.get(finding).id, Text(reason, reason), revision, to), actor=actor)
+
+    def acceptances(self) -> Sequence[Acceptance]:
+        """All that were ever requested."""
+        query = "SELECT document FROM acceptances ORDER BY requested, id"
+        with self._file.reading() as connection:
+            return [acceptance_from_document(row["document"]) for row in connection.execute(query)]
+
+    def keep_acceptance(self, acceptance: Acceptance, *, actor: str, action: str) -> None:
+        """Write it over the revision before."""
+        one = acceptance
+        document = acceptance_to_document(one).decode()
         with self._file.writing() as connection:
-            before = one_finding(connection, finding)
-            after, event = move_by_hand(before, to, revision=revision, actor=actor, reason=reason, at=self._clock())
-            _write(connection, [after], [event])
-        return after
+            row = connection.execute("SELECT revision FROM acceptances WHERE id = ?", (one.id,)).fetchone()
+            require_next_revision(one, row["revision"] if row else 0)
+            connection.execute(
+                "REPLACE INTO acceptances VALUES (?, ?, ?, ?)",
+                (one.id, one.revision, to_text(one.requested), document),
+            )
+            reason = Text(one.ended_because or one.reason, one.ended_because or one.reason)
+            _remember(connection, AuditEntry(self._clock(), actor, "acceptance", one.id, action, reason))
+
+    def audit(self, since: datetime | None = None) -> Sequence[AuditEntry]:
+        """What people and policies did."""
+        query = "SELECT * FROM audit WHERE at >= ? ORDER BY number"
+        with self._file.reading() as connection:
+            return [audit_of(row) for row in connection.execute(query, (to_text(since) if since else "",))]
 
     def coverage(self, scan: str | None = None) -> Sequence[CoverageRow]:
         """How the evaluations of the scan ended, or the newest of each (asset, check)."""
@@ -119,11 +177,15 @@ class SqliteStore:
         """Make an observation the baseline."""
         if not approved_by.strip():
             raise BadInput(Text("须写明是谁批准了基线", "say who approves the baseline"))
+        at = self._clock()
         with self._file.writing() as connection:
             connection.execute(
                 "INSERT INTO baselines (asset, check_name, sha256, approved_by, at) VALUES (?, ?, ?, ?, ?)",
-                (asset, check, _keep(connection, observation), approved_by, to_text(self._clock())),
+                (asset, check, _keep(connection, observation), approved_by, to_text(at)),
             )
+            subject, digest = f"{asset} {check}", hashlib.sha256(observation).hexdigest()
+            nothing = Text("", "")
+            _remember(connection, AuditEntry(at, approved_by, "baseline", subject, f"approved: {digest}", nothing))
 
     def baseline(self, asset: str, check: str) -> tuple[bytes, str] | None:
         """The approved observation and who approved it."""
@@ -227,11 +289,35 @@ def _keep(connection: sqlite3.Connection, body: bytes) -> str:
 
 
 def _known(connection: sqlite3.Connection, evaluation: Evaluation, changes: Changes) -> dict[str, Finding]:
-    """By id: the open findings of its asset and check, and those that it saw, as they are in this transaction."""
+    """By id: the watched findings of its asset and check, those that it saw, and their relatives, as they are in this
+    transaction.
+    """
     seen = weaknesses_by_id(evaluation)
     values = (evaluation.asset, evaluation.check, as_json(seen))
     stored = {finding.id: finding for finding in map(finding_of, connection.execute(SELECT_KNOWN, values))}
+    stored = with_relatives(connection, stored)
     return stored | {id: changes.findings[id] for id in (*stored, *seen) if id in changes.findings}
+
+
+def _edit(connection: sqlite3.Connection, edit: Edit, actor: str, at: datetime) -> Edited:
+    named = findings_named(connection, (edit.finding, *edit.others))
+    for id in edit.needed:
+        if id not in named:
+            raise NotFound(Text(f"没有编号为 {id!r} 的发现", f"no finding has the id {id!r}"))
+    return edit.apply(with_relatives(connection, named), actor=actor, at=at)
+
+
+def _write_edited(connection: sqlite3.Connection, edit: Edit, edited: Edited, actor: str, at: datetime) -> None:
+    _write(connection, edited.findings.values(), edited.events)
+    for event in edited.events:
+        _remember(connection, AuditEntry(at, actor, "edit", event.finding, event.change, edit.reason))
+
+
+def _remember(connection: sqlite3.Connection, entry: AuditEntry) -> None:
+    connection.execute(
+        "INSERT INTO audit (at, actor, action, subject, detail, reason_zh, reason_en) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        row_of_audit(entry),
+    )
 
 
 def _write(connection: sqlite3.Connection, findings: Iterable[Finding], events: Iterable[Event]) -> None:

@@ -8,22 +8,45 @@ from secops.model.finding import Finding
 from secops.model.outcome import Evaluation, Outcome
 from secops.model.text import Text
 from secops.store.documents import from_document
-from secops.store.finding_store import CoverageRow, Event
-from secops.store.query import folded, microseconds
+from secops.store.event import Event
+from secops.store.finding_store import AuditEntry, CoverageRow
+from secops.store.merge import watched
+from secops.store.query import due_of, folded, mark_of, microseconds
 from secops.support.clock import from_text, to_text
 
 APPLICATION = 0x4A44_4653
 """ "JDFS", in the header of the file: ours, and no other program's."""
-VERSION = 2
+VERSION = 3
 CLAUSE_MARK = "\x1f"
 TEXT_END = "\n\n"
-FINDINGS = """
+LIFE_COLUMNS = """
+ALTER TABLE findings ADD COLUMN due INTEGER NOT NULL DEFAULT 253402300799999999;
+ALTER TABLE findings ADD COLUMN mark INTEGER NOT NULL DEFAULT 253402300799999999;
+ALTER TABLE findings ADD COLUMN deadline TEXT NOT NULL DEFAULT 'none';
+ALTER TABLE findings ADD COLUMN acceptance TEXT NOT NULL DEFAULT '';
+ALTER TABLE findings ADD COLUMN part_of TEXT NOT NULL DEFAULT '';
+ALTER TABLE findings ADD COLUMN exploited TEXT NOT NULL DEFAULT 'no';
+"""
+"""Added as they are to a file of before: rewriting a million rows would take minutes. The number is NEVER."""
+DECISIONS = """
+CREATE TABLE acceptances (
+    id TEXT PRIMARY KEY, revision INTEGER NOT NULL, requested TEXT NOT NULL, document TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY, at TEXT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL,
+    detail TEXT NOT NULL, reason_zh TEXT NOT NULL, reason_en TEXT NOT NULL
+);
+CREATE INDEX audit_by_time ON audit (at);
+"""
+_FINDINGS_OF_VERSION_2 = """
 CREATE TABLE findings (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, severity INTEGER NOT NULL, first_seen INTEGER NOT NULL,
     last_seen INTEGER NOT NULL, state_since INTEGER NOT NULL, times_seen INTEGER NOT NULL,
     regressions INTEGER NOT NULL, state TEXT NOT NULL, open INTEGER NOT NULL, system TEXT NOT NULL,
     asset TEXT NOT NULL, check_name TEXT NOT NULL, rule TEXT NOT NULL, class TEXT NOT NULL, clauses TEXT NOT NULL
 );
+"""
+_SEARCH = """
 CREATE INDEX findings_by_rank ON findings (severity, first_seen, id);
 CREATE INDEX findings_by_system ON findings (system, severity, first_seen, id);
 CREATE INDEX findings_by_state ON findings (state, severity, first_seen, id);
@@ -50,6 +73,7 @@ CREATE TRIGGER texts_changed AFTER UPDATE ON texts BEGIN
     INSERT INTO trigrams (rowid, title, reason) VALUES (new.number, new.title, new.reason);
 END;
 """
+FINDINGS = _FINDINGS_OF_VERSION_2 + LIFE_COLUMNS + _SEARCH
 EVENTS = """
 CREATE TABLE events (
     number INTEGER PRIMARY KEY, finding TEXT NOT NULL REFERENCES findings (id), revision INTEGER NOT NULL, at TEXT NOT NULL,
@@ -58,7 +82,7 @@ CREATE TABLE events (
 CREATE INDEX events_by_finding ON events (finding, number);
 """
 SCHEMA = f"""
-{FINDINGS}{EVENTS}
+{FINDINGS}{EVENTS}{DECISIONS}
 CREATE TABLE contents (
     sha256 TEXT PRIMARY KEY, body BLOB NOT NULL
 ) WITHOUT ROWID;
@@ -114,13 +138,19 @@ def row_of_finding(finding: Finding) -> tuple[str | int, ...]:
         finding.times_seen,
         finding.regressions,
         finding.state.value,
-        int(finding.state.open),
+        int(watched(finding)),
         storable(finding.system),
         storable(finding.asset),
         storable(finding.check),
         storable(weakness.rule),
         weakness.weakness_class.value,
         clauses_column(weakness.clauses),
+        microseconds(due_of(finding)),
+        microseconds(mark_of(finding)),
+        finding.deadline.standing if finding.deadline else "none",
+        finding.acceptance,
+        finding.part_of,
+        "yes" if weakness.exploited else "no",
     )
 
 
@@ -155,6 +185,19 @@ def finding_of(row: sqlite3.Row) -> Finding:
     finding = from_document(row["document"])
     evaluated = row["last_successful"]
     return replace(finding, last_evaluated=from_text(evaluated)) if evaluated else finding
+
+
+def row_of_audit(entry: AuditEntry) -> tuple[str, ...]:
+    """The columns of `audit` after its number, in order."""
+    reason = entry.reason
+    said = (entry.actor, entry.action, entry.subject, entry.detail, reason.zh, reason.en)
+    return (to_text(entry.at), *map(storable, said))
+
+
+def audit_of(row: sqlite3.Row) -> AuditEntry:
+    """One row of `audit`."""
+    reason = Text(row["reason_zh"], row["reason_en"])
+    return AuditEntry(from_text(row["at"]), row["actor"], row["action"], row["subject"], row["detail"], reason)
 
 
 def event_of(row: sqlite3.Row) -> Event:

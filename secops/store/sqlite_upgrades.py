@@ -5,7 +5,7 @@ import sqlite3
 from secops.store.documents import from_document
 from secops.store.sqlite_file import Upgrade, execute_all
 from secops.store.sqlite_findings import write_findings
-from secops.store.sqlite_tables import EVENTS, FINDINGS
+from secops.store.sqlite_tables import DECISIONS, EVENTS, FINDINGS, LIFE_COLUMNS
 
 _AT_ONCE = 1000
 
@@ -19,6 +19,7 @@ def _searchable(connection: sqlite3.Connection) -> None:
         ALTER TABLE events RENAME TO events_1; ALTER TABLE findings RENAME TO findings_1;
         """,
     )
+    # As they are in the newest version: what is written into them is of that version, too.
     execute_all(connection, FINDINGS + EVENTS)
     old = connection.execute("SELECT document FROM findings_1 ORDER BY rowid")
     while rows := old.fetchmany(_AT_ONCE):
@@ -32,5 +33,11 @@ def _searchable(connection: sqlite3.Connection) -> None:
     )
 
 
-UPGRADES: dict[int, Upgrade] = {1: _searchable}
+def _with_a_life(connection: sqlite3.Connection) -> None:
+    """2 → 3: deadlines, acceptances, parts; what was decided and who did what."""
+    columns = {row["name"] for row in connection.execute("PRAGMA table_info(findings)")}
+    execute_all(connection, DECISIONS if "due" in columns else LIFE_COLUMNS + DECISIONS)
+
+
+UPGRADES: dict[int, Upgrade] = {1: _searchable, 2: _with_a_life}
 """By the version that a file has before."""

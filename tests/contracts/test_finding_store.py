@@ -16,15 +16,10 @@ from hypothesis import strategies as st
 from secops.model.finding import Severity, State
 from secops.model.outcome import Outcome
 from secops.model.text import Text
-from secops.store.finding_store import (
-    LARGEST_PAGE,
-    Conflict,
-    FindingStore,
-    ForbiddenTransition,
-    NotFound,
-    Recorded,
-)
+from secops.store.event import Recorded
+from secops.store.finding_store import LARGEST_PAGE, FindingStore
 from secops.store.query import Equals, Query
+from secops.store.refusals import Conflict, ForbiddenTransition, NotFound
 from secops.support.errors import BadInput
 from tests.contracts.evaluations import at, evaluation, id_of, weakness
 from tests.contracts.store_maker import StoreMaker, makers

@@ -5,8 +5,8 @@ from itertools import product
 import pytest
 
 from secops.model.finding import State
-from secops.store.finding_store import ForbiddenTransition
 from secops.store.life_cycle import allowed, allowed_by_scan, require_allowed, when_not_found, when_seen
+from secops.store.refusals import ForbiddenTransition
 from secops.support import language
 
 BY_HAND = """

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from secops.model.finding import Severity, State
-from secops.store.finding_store import Recorded
+from secops.store.event import Recorded
 from secops.store.query_text import parse
 from secops.store.sqlite_store import SqliteStore
 from secops.store.sqlite_tables import VERSION
