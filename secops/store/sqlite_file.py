@@ -142,6 +142,17 @@ class SqliteFile:
         with self._read_lock, self._explained(), _transaction(self._reader, "DEFERRED"):
             yield self._reader
 
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own that sees the file as it is now, for reading much while others go on."""
+        with self._explained():
+            connection = self._connect()
+            try:
+                with _transaction(connection, "DEFERRED"):
+                    yield connection
+            finally:
+                connection.close()
+
     def close(self) -> None:
         """Wait for what is running, then close. Closing twice is fine."""
         with self._write_lock, self._read_lock:

@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from secops.store.finding_store import (
     require_page,
 )
 from secops.store.merge import Changes, weaknesses_by_id
+from secops.store.moving import Item, Part
 from secops.store.query import Condition, Query, at
 from secops.store.refusals import NotFound
 from secops.store.sqlite_file import SqliteFile
@@ -40,6 +41,7 @@ from secops.store.sqlite_findings import (
     with_relatives,
     write_findings,
 )
+from secops.store.sqlite_moving import dump, load
 from secops.store.sqlite_tables import (
     APPLICATION,
     SCHEMA,
@@ -237,6 +239,14 @@ class SqliteStore:
                 )
             )
         return body
+
+    def dump(self, part: Part) -> Iterator[Item]:
+        """All of a part, for another store."""
+        return dump(self._file, part)
+
+    def load(self, part: Part, items: Iterable[Item]) -> int:
+        """What another store dumped."""
+        return load(self._file, part, items)
 
     def close(self) -> None:
         """Close the file; closing twice is fine."""
