@@ -222,6 +222,8 @@ class Reach:
         asked = Asked(method, url, target, logical.authority, (*_OUR_HEADERS, *headers))
         if self._move:
             asked = replace(asked, host=origin.authority)
+        if refused := self._guard.refuse_request(method, target, origin.host, origin.port):
+            raise OutOfScope(refused)
         try:
             kept = self._kept(origin)
             if kept is not None:

@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from time import monotonic
 from typing import TypeAlias
 
+from scanners.allowed import Window, lies_below
 from scanners.endings import OutOfScope, Stopped
 from secops.model.text import Text
 from secops.support.clock import now, to_text
@@ -38,6 +39,12 @@ class Scope:
     """Empty: every port."""
     hosts: frozenset[str] = frozenset()
     """Names that may be asked of the DNS; empty: any name whose every address lies in `networks`."""
+    paths: tuple[str, ...] = ()
+    """Below which a site may be asked; empty: everywhere."""
+    methods: frozenset[str] = frozenset()
+    """Upper case; empty: every method."""
+    windows: tuple[Window, ...] = ()
+    """When anything may be sent; empty: always."""
 
     def refuse_name(self, host: str) -> Text | None:
         """Why a host name may not even be resolved; None when it may."""
@@ -50,9 +57,8 @@ class Scope:
 
     def refuse(self, host: str, address: Address, port: int, moment: datetime) -> Text | None:
         """Why an address may not be touched; None when it may."""
-        if moment >= self.expires:
-            until = to_text(self.expires)
-            return Text(f"扫描授权已于 {until} 到期", f"the authorisation to scan ended at {until}")
+        if refused := self.refuse_moment(moment):
+            return refused
         if not any(address in network for network in self.networks):
             return Text(
                 f"主机 {host} 的地址 {address} 不在授权网段内,未发送任何数据",
@@ -65,6 +71,28 @@ class Scope:
             )
         return None
 
+    def refuse_moment(self, moment: datetime) -> Text | None:
+        """Why nothing may be sent now; None when it may."""
+        if moment >= self.expires:
+            until = to_text(self.expires)
+            return Text(f"扫描授权已于 {until} 到期", f"the authorisation to scan ended at {until}")
+        if self.windows and not any(window.holds(moment) for window in self.windows):
+            hours = "; ".join(map(str, self.windows))
+            return Text(f"当前不在授权扫描时段内({hours})", f"outside the hours authorised for scanning ({hours})")
+        return None
+
+    def refuse_request(self, method: str, target: str) -> Text | None:
+        """Why a request may not be sent to a site whose address is in scope; None when it may."""
+        if self.methods and method.upper() not in self.methods:
+            return Text(f"请求方法 {method[:40]} 未获授权", f"the method {method[:40]} is not authorised")
+        if self.paths and not lies_below(target, self.paths):
+            where = ", ".join(self.paths)
+            return Text(
+                f"路径 {target[:200]} 不在授权范围({where})内,或可被服务器解读为范围之外",
+                f"the path {target[:200]} lies outside {where}, or a server may read it so",
+            )
+        return None
+
 
 def scope_of(
     networks: tuple[str, ...],
@@ -72,10 +100,16 @@ def scope_of(
     expires: datetime,
     ports: frozenset[int] = frozenset(),
     hosts: frozenset[str] = frozenset(),
+    *,
+    paths: tuple[str, ...] = (),
+    methods: frozenset[str] = frozenset(),
+    windows: tuple[Window, ...] = (),
 ) -> Scope:
     """A scope from networks as people write them, e.g. `10.1.0.0/16`. Raises ValueError."""
     names = frozenset(host.lower() for host in hosts)
-    return Scope(tuple(ip_network(network) for network in networks), approved_by, expires, ports, names)
+    allowed = frozenset(method.upper() for method in methods)
+    written = tuple(ip_network(network) for network in networks)
+    return Scope(written, approved_by, expires, ports, names, paths, allowed, windows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +141,14 @@ class Opened:
         """The TLS side of the connection."""
         found: ssl.SSLObject | None = self.writer.get_extra_info("ssl_object")
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A TCP connection to a checked address."""
+
+    socket: socket.socket
+    peer: Address
 
 
 def _ignore(touch: Touch) -> None:
@@ -153,23 +195,48 @@ class Guard:
         async with asyncio.timeout(timeout_seconds):
             found = await self.addresses(host, port)
             began = monotonic()
-            connected = await self._connect(host, found, port)
+            connected = await self.connect(host, found, port)
             connected_at = monotonic()
             reader, writer = await _with_streams(connected, tls, server_name or host)
             done = monotonic()
         return Opened(reader, writer, str(connected.peer), port, connected_at - began, done - connected_at)
 
-    def sending(self, what: str, host: str, address: str, port: int) -> None:
-        """Record what is about to be sent over an open connection. Raises Stopped."""
-        self._go_on()
-        self._audit(Touch(self._clock(), what, host, address, port))
+    def refuse_request(self, method: str, target: str, host: str, port: int) -> Text | None:
+        """Why a request may not be sent, which the audit is told too; None when it may."""
+        refused = self.scope.refuse_request(method, target)
+        if refused is not None:
+            self._audit(Touch(self._clock(), f"{method} {target}", host, "", port, refused))
+        return refused
 
-    async def _connect(self, host: str, found: tuple[Address, ...], port: int) -> "_Connected":
+    def sending(self, what: str, host: str, address: str, port: int) -> None:
+        """Record what is about to be sent over an open connection. Raises Stopped, and OutOfScope when time is up."""
+        self._go_on()
+        moment = self._clock()
+        refused = self.scope.refuse_moment(moment)
+        self._audit(Touch(moment, what, host, address, port, refused))
+        if refused is not None:
+            raise OutOfScope(refused)
+
+    async def connect(self, host: str, found: tuple[Address, ...], port: int) -> Connected:
+        """Connect to the first of a host's addresses that accepts. Raises OutOfScope, Stopped, OSError."""
         trouble: OSError = OSError(f"{host} has no address")
         for address in found:
+            self._permit(self.scope.refuse(host, address, port, self._clock()), "connect", host, str(address), port)
             self.sending("connect", host, str(address), port)
             try:
                 return await _connect_to(address, port)
+            except OSError as error:
+                trouble = error
+        raise trouble
+
+    async def connect_through(self, proxy: str, proxy_port: int, host: str, address: Address, port: int) -> Connected:
+        """Connect to a proxy that the user named, to reach an address of a host. Raises as `connect`."""
+        self._permit(self.scope.refuse(host, address, port, self._clock()), "connect", host, str(address), port)
+        trouble: OSError = OSError(f"{proxy} has no address")
+        for gateway in await self._resolve(proxy):
+            self.sending(f"connect through {proxy}:{proxy_port}", host, str(address), port)
+            try:
+                return await _connect_to(gateway, proxy_port)
             except OSError as error:
                 trouble = error
         raise trouble
@@ -191,13 +258,7 @@ class Guard:
             raise OutOfScope(refused)
 
 
-@dataclass(frozen=True, slots=True)
-class _Connected:
-    socket: socket.socket
-    peer: Address
-
-
-async def _connect_to(address: Address, port: int) -> _Connected:
+async def _connect_to(address: Address, port: int) -> Connected:
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     plain = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -206,11 +267,11 @@ async def _connect_to(address: Address, port: int) -> _Connected:
     except BaseException:
         plain.close()
         raise
-    return _Connected(plain, address)
+    return Connected(plain, address)
 
 
 async def _with_streams(
-    connected: _Connected, tls: ssl.SSLContext | None, server_name: str
+    connected: Connected, tls: ssl.SSLContext | None, server_name: str
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     try:
         name = server_name if tls else None

@@ -58,7 +58,7 @@ async def look_at_tls(guard: Guard, host: str, port: int, timeout_seconds: float
         raise Unreachable(Text(f"TLS 握手失败:{why}", f"the TLS handshake failed: {why}")) from error
     tls = opened.tls
     assert tls is not None
-    chain, negotiated, cipher = _chain(tls), tls.version() or "", (tls.cipher() or ("",))[0]
+    chain, negotiated, cipher = chain_of(tls), tls.version() or "", (tls.cipher() or ("",))[0]
     opened.writer.transport.abort()
     code, meaning = await _distrust(guard, host, port, timeout_seconds, authorities)
     return TlsAnswer(opened.address, chain, negotiated, cipher, tuple(accepted), code, meaning)
@@ -97,8 +97,9 @@ async def _distrust(guard: Guard, host: str, port: int, timeout_seconds: float, 
     return 0, ""
 
 
-def _chain(tls: ssl.SSLObject) -> tuple[bytes, ...]:
-    """Before Python 3.13 the chain as sent is reachable only below the public object."""
+def chain_of(tls: ssl.SSLObject) -> tuple[bytes, ...]:
+    """The certificates as sent, DER, the server's own first."""
+    # Before Python 3.13 the chain as sent is reachable only below the public object.
     ask = getattr(getattr(tls, "_sslobj", None), "get_unverified_chain", None)
     sent = ask() if ask else None
     if sent:
