@@ -3,22 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import ClassVar, Generic, TypeVar
 
 from scanners.reach import Reach
+from scanners.safety import Safety as Safety
 from secops.model.city import Asset, AssetKind
 from secops.model.finding import Weakness
 from secops.model.text import Text
-
-
-class Safety(StrEnum):
-    """What a check may do to its target, computed from what it sends."""
-
-    SAFE = "safe"
-    NORMAL = "normal"
-    INTRUSIVE = "intrusive"
-
 
 Observed = TypeVar("Observed")
 

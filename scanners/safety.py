@@ -1,0 +1,16 @@
+"""The levels of what a check or a request may do to its target."""
+
+from enum import StrEnum
+
+
+class Safety(StrEnum):
+    """What may be done to a target, computed from what is sent."""
+
+    SAFE = "safe"
+    NORMAL = "normal"
+    INTRUSIVE = "intrusive"
+
+    def allows(self, other: "Safety") -> bool:
+        """Whether a scan at this level may do something of the other."""
+        order = tuple(Safety)
+        return order.index(other) <= order.index(self)
