@@ -8,7 +8,7 @@ from scanners.check import Baseline, Check
 from scanners.endings import NotApplicable
 from scanners.reach import Reach
 from scanners.web.intervention import require_own_answer
-from scanners.web.origin import origin_of
+from scanners.web.origin import origin_place
 from secops.model.city import Asset, AssetKind
 from secops.model.finding import Severity, Weakness, WeaknessClass
 from secops.model.text import Text
@@ -100,7 +100,7 @@ def _weakness(
     return Weakness(
         weakness_class=WeaknessClass.WEB,
         rule=f"http-headers.{rule}",
-        locator=(origin_of(observed.url), header, *place),
+        locator=(*origin_place(observed.url), header, *place),
         severity=severity,
         title=title,
         reason=reason,

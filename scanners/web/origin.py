@@ -1,11 +1,9 @@
-"""The origin of a URL, as findings name it."""
+"""What tells the origins of one site apart, in findings that are a matter of the whole origin."""
 
 from urllib.parse import urlsplit
 
 
-def origin_of(url: str) -> str:
-    """Scheme, host and port, the port always written: `https://www.example.org:443`."""
+def origin_place(url: str) -> tuple[str, str]:
+    """Scheme and port, the port always told. Not the host: the asset stands for it, and it may have aliases."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    named = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{named}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    return parts.scheme, str(parts.port or (443 if parts.scheme == "https" else 80))

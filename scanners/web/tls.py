@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from scanners.check import Baseline, Check
 from scanners.endings import NotApplicable, Unreachable
 from scanners.reach import PortState, Reach
-from scanners.web.origin import origin_of
+from scanners.web.origin import origin_place
 from secops.model.city import Asset, AssetKind
 from secops.model.finding import Severity, Weakness, WeaknessClass
 from secops.model.text import Text
@@ -161,7 +161,7 @@ def _weakness(
     return Weakness(
         weakness_class=WeaknessClass.TLS,
         rule=f"tls.{rule}",
-        locator=(origin_of(asset.url), *place),
+        locator=(*origin_place(asset.url), *place),
         severity=severity,
         title=title,
         reason=reason,

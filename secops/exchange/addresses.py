@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import ip_address
 from urllib.parse import quote, unquote, urlsplit
 
 from secops.model.city import Asset, AssetKind
@@ -14,6 +15,7 @@ OWN = "asset:"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MACHINES = (AssetKind.HOST, AssetKind.NETWORK_DEVICE, AssetKind.DATABASE)
 _NUMBER = re.compile(r"(?<=/)\d+(?=[./]|$)")
+_SESSION = re.compile(r";jsessionid=[^/;]*", re.IGNORECASE)
 _HEX = re.compile(r"(?<=/)[0-9a-fA-F]{8}[0-9a-fA-F-]{8,}(?=[./]|$)")
 
 
@@ -42,13 +44,13 @@ def parse_address(text: str) -> Address | None:
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
     except ValueError:
         return None
-    names = sorted({pair.partition("=")[0] for pair in parts.query.split("&")} - {""})
+    names = sorted({unquote(pair.partition("=")[0]) for pair in parts.query.split("&")} - {""})
     return Address(parts.scheme, host, port, parts.path or "/", tuple(names)) if host else None
 
 
 def path_template(path: str) -> str:
-    """The path with numbers and long identifiers made alike: `/news/{int}.html`."""
-    plain = quote(unquote(path), safe="/{}:@!$&'()*+,;=~-._")
+    """The path with numbers and long identifiers made alike, sessions left out: `/news/{int}.html`."""
+    plain = quote(_SESSION.sub("", unquote(path)), safe="/{}:@!$&'()*+,;=~-._")
     return _NUMBER.sub("{int}", _HEX.sub("{hex}", plain))
 
 
@@ -75,10 +77,15 @@ class AssetIndex:
         self._by_id: dict[str, tuple[str, Asset]] = {}
         self._sites: dict[tuple[str, str, int], list[tuple[str, str]]] = defaultdict(list)
         self._site_hosts: dict[str, set[str]] = defaultdict(set)
+        self._served: dict[tuple[str, str, int], set[str]] = defaultdict(set)
+        """Sites by the address of the host that holds them: names that nobody declared lead there, too."""
         self._pages: dict[Address, str] = {}
         self._machines: dict[tuple[AssetKind, str], set[str]] = defaultdict(set)
         for system, asset in assets:
             self._add(system, asset)
+        for _, asset in self._by_id.values():
+            if asset.kind is AssetKind.WEBSITE and asset.host in self._by_id:
+                self._add_served(asset, self._by_id[asset.host][1])
 
     def _add(self, system: str, asset: Asset) -> None:
         self._by_id[asset.id] = (system, asset)
@@ -91,6 +98,11 @@ class AssetIndex:
         machine = parse_address(asset.address) if asset.address else None
         if machine:
             self._machines[asset.kind, machine.host].add(asset.id)
+
+    def _add_served(self, site: Asset, host: Asset) -> None:
+        url, machine = parse_address(site.url), parse_address(host.address)
+        if url and machine:
+            self._served[url.scheme, machine.host, url.port].add(site.id)
 
     def find(self, addresses: Iterable[str]) -> tuple[str, Asset] | None:
         """System id and asset of the first address that means exactly one."""
@@ -114,10 +126,13 @@ class AssetIndex:
         return text if text in self._by_id else None
 
     def _site(self, address: Address) -> str | None:
-        """The site of that origin whose path is the longest that leads there; else a page with that very address."""
-        sites = self._sites.get((address.scheme, address.host, address.port), [])
-        leading = [(len(path), name) for path, name in sites if address.path.startswith(path)]
-        return max(leading)[1] if leading else self._pages.get(address)
+        """The site of that origin whose path is the longest that leads there; else a page with that very address.
+
+        Else the only site that the host of that address serves there.
+        """
+        origin = (address.scheme, address.host, address.port)
+        leading = [(len(path), name) for path, name in self._sites.get(origin, []) if address.path.startswith(path)]
+        return max(leading)[1] if leading else self._pages.get(address) or _only(self._served.get(origin))
 
     def _machine(self, host: str) -> str | None:
         """A host before a device before a database, where they share an address."""
@@ -133,6 +148,8 @@ def _only(names: set[str] | None) -> str | None:
 
 def _host(name: str) -> str:
     name = name.lower().rstrip(".")
+    if ":" in name:
+        return str(ip_address(name))
     if name.isascii():
         return name
     try:

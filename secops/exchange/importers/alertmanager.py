@@ -13,8 +13,12 @@ from secops.model.text import Text
 
 _CHECK = tool_check("alertmanager")
 _PLACES = ("instance", "target", "url", "host", "hostname", "node")
-_NO_IDENTITY = {"alertname", "asset", "severity", "job", "prometheus", "replica", "cluster", "team", "playbook"}
-"""Labels that route an alert or say how bad it is; the others tell one alert of a name from another."""
+_NO_IDENTITY = {
+    *("alertname", "asset", "severity", "job", "prometheus", "replica", "cluster", "team", "playbook"),
+    *("version", "revision", "image", "image_id", "container_id", "pod", "pod_name", "uid"),
+}
+"""Labels that route an alert, say how bad it is or change with each release or restart; the others tell one alert of a
+name from another."""
 
 
 def _read(stream: BinaryIO) -> Iterator[Sighting]:

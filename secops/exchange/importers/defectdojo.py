@@ -1,7 +1,7 @@
 """DefectDojo: Generic Findings JSON.
 
-The format has no rule of its own: the first of `vuln_id_from_tool`, a vulnerability id, CWE and, as the last resort,
-the title without version numbers is taken for it.
+The format has no rule of its own: the first of `vuln_id_from_tool`, a vulnerability id (a CVE before its aliases), CWE
+and, as the last resort, the title without version numbers is taken for it.
 """
 
 import re
@@ -15,7 +15,7 @@ from secops.exchange.fields import Fields
 from secops.exchange.identity import IDENTITY, own_sighting
 from secops.exchange.importer import Importer, Sighting
 from secops.exchange.json_reading import json_document
-from secops.exchange.reported import reported, severity_named, slug, tool_check
+from secops.exchange.reported import known_number, place_of_package, reported, severity_named, slug, tool_check
 from secops.model.finding import Weakness, WeaknessClass
 from secops.model.text import Text
 
@@ -67,14 +67,12 @@ def _weakness(check: str, finding: Fields, url: str) -> Weakness:
     ids = [one.text("vulnerability_id") if isinstance(one, Fields) else one for one in _ids(finding)]
     cwe = f"cwe-{finding.text('cwe')}" if finding.text("cwe") not in ("", "0") else ""
     title = finding.required("title")
-    place = (*(finding.text(key) for key in ("component_name", "file_path", "param")),)
+    path = place_of_package(finding.text("file_path"), finding.text("component_version"))
+    place = (finding.text("component_name"), path, finding.text("param"))
     return reported(
         check,
         WeaknessClass.WEB if "://" in url else WeaknessClass.VULNERABILITY,
-        next(
-            filter(None, (finding.text("vuln_id_from_tool"), *ids, finding.text("cve"), cwe)),
-            slug(_VERSION.sub("", title)),
-        ),
+        _rule(finding.text("vuln_id_from_tool"), [*ids, finding.text("cve")]) or cwe or slug(_VERSION.sub("", title)),
         (*(web_locator("", url) if url else ()), *place),
         severity_named(finding.required("severity")),
         title=title,
@@ -82,6 +80,12 @@ def _weakness(check: str, finding: Fields, url: str) -> Weakness:
         mend=finding.text("mitigation"),
         evidence={"endpoint": url, "component": finding.text("component_name"), "file": finding.text("file_path")},
     )
+
+
+def _rule(own: str, numbers: list[str]) -> str:
+    """The tool's own id, or the number of the flaw; empty when there is neither. The order of numbers is no matter."""
+    numbers = sorted(filter(None, numbers))
+    return known_number(own or numbers[0], *numbers) if own or numbers else ""
 
 
 def _ids(finding: Fields) -> list[str | Fields]:

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from secops.exchange.addresses import OWN, parse_address, path_template
+from secops.exchange.addresses import OWN, parse_address, web_locator
 from secops.exchange.fields import Fields
 from secops.exchange.identity import own_sighting
 from secops.exchange.importer import Importer, Sighting
 from secops.exchange.json_reading import json_document
-from secops.exchange.reported import reported, severity_scored, tool_check
+from secops.exchange.reported import known_number, place_of_package, reported, severity_scored, tool_check
 from secops.model.finding import Severity, Weakness, WeaknessClass
 from secops.model.text import Text
 
@@ -69,6 +69,10 @@ def _url(result: Fields) -> str:
     return f"https://{rest}" if kind == "web" and rest else place
 
 
+def _method(result: Fields) -> str:
+    return result.within("webRequest").text("method").upper()
+
+
 def _severity(rule: Fields, result: Fields) -> Severity:
     for properties in (result.within("properties"), rule.within("properties")):
         if properties.has("security-severity"):
@@ -83,13 +87,14 @@ def _weakness(check: str, rule: Fields, result: Fields, url: str) -> Weakness:
     """Of the place the path, never the line, which moves with every edit; the tool's fingerprint tells more."""
     address = parse_address(url) if "://" in url else None
     prints = result.within("partialFingerprints").entries() or result.within("fingerprints").entries()
-    path = path_template(address.path) if address else url
+    place = web_locator(_method(result), url) if address else (place_of_package(url.removeprefix("./")),)
+    number = result.text("ruleId") or result.within("rule").text("id") or rule.required("id")
     message = result.within("message").text("text", "markdown", "id")
     return reported(
         check,
         WeaknessClass.WEB if address else WeaknessClass.VULNERABILITY,
-        result.text("ruleId") or result.within("rule").text("id") or rule.required("id"),
-        (path, *(value for _, value in sorted(prints.items())[:1])),
+        known_number(number, *rule.texts("deprecatedIds")),
+        (*place, *(value for _, value in sorted(prints.items())[:1])),
         _severity(rule, result),
         title=rule.within("shortDescription").text("text") or rule.text("name") or message,
         said=message,

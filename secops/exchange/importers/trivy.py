@@ -1,17 +1,19 @@
 """Trivy: `--format json`; packages, misconfigurations and secrets. The secrets themselves are never kept."""
 
+import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from secops.exchange.fields import Fields
 from secops.exchange.importer import Importer, Sighting
 from secops.exchange.json_reading import json_document
-from secops.exchange.reported import reported, severity_named, tool_check
+from secops.exchange.reported import known_number, place_of_package, reported, severity_named, tool_check
 from secops.model.finding import Severity, Weakness, WeaknessClass
 from secops.model.text import Text
 
 _CHECK = tool_check("trivy")
 _OS_PACKAGES = "os-pkgs"
+_MISCONFIGURATION = re.compile(r"(?:AVD-)?([A-Z]+)-?0*(\d+)")
 
 
 def _read(stream: BinaryIO) -> Iterator[Sighting]:
@@ -39,17 +41,18 @@ def _vulnerability(one: Fields, result: Fields) -> Weakness:
     """The target of system packages names the release (`db (debian 12.5)`), so it is no part of the place."""
     package, kind = one.required("PkgName"), result.text("Type")
     os_package = result.text("Class") == _OS_PACKAGES
-    fixed = one.text("FixedVersion")
+    installed, fixed = one.text("InstalledVersion"), one.text("FixedVersion")
+    path = place_of_package(one.text("PkgPath") or result.text("Target"), installed)
     return reported(
         _CHECK,
         WeaknessClass.VULNERABILITY,
-        one.required("VulnerabilityID"),
-        (kind, package) if os_package else (kind, one.text("PkgPath") or result.text("Target"), package),
+        known_number(one.required("VulnerabilityID"), *one.texts("VendorIDs")),
+        (kind, package) if os_package else (kind, path, package),
         severity_named(one.text("Severity"), otherwise=Severity.LOW),
         title=one.text("Title"),
         said=one.text("Description"),
         mend=f"{package} ≥ {fixed}" if fixed else "",
-        evidence={"package": package, "installed": one.text("InstalledVersion"), "fixed": fixed},
+        evidence={"package": package, "installed": installed, "fixed": fixed},
     )
 
 
@@ -58,13 +61,19 @@ def _misconfiguration(one: Fields, result: Fields) -> Weakness:
     return reported(
         _CHECK,
         WeaknessClass.COMPLIANCE,
-        one.required("AVDID", "ID"),
+        _number(one.required("AVDID", "ID")),
         (result.text("Target"), resource),
         severity_named(one.text("Severity")),
         title=one.text("Title"),
         said=one.text("Message", "Description"),
         mend=one.text("Resolution"),
     )
+
+
+def _number(id: str) -> str:
+    """The same however this version of Trivy writes it: `DS002`, `DS-0002` and `AVD-DS-0002` are one."""
+    parts = _MISCONFIGURATION.fullmatch(id)
+    return f"AVD-{parts[1]}-{int(parts[2]):04}" if parts else id
 
 
 def _secret(one: Fields, result: Fields) -> Weakness:

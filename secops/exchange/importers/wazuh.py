@@ -8,7 +8,7 @@ from typing import BinaryIO
 from secops.exchange.fields import Fields, moment_of
 from secops.exchange.importer import Importer, Sighting
 from secops.exchange.json_reading import json_lines
-from secops.exchange.reported import reported, severity_named, tool_check
+from secops.exchange.reported import known_number, reported, severity_named, tool_check
 from secops.model.finding import Severity, Weakness, WeaknessClass
 from secops.model.text import Text
 
@@ -60,7 +60,7 @@ def _vulnerability(one: Fields) -> Weakness | None:
     return reported(
         _CHECK,
         WeaknessClass.VULNERABILITY,
-        one.required("cve"),
+        known_number(one.required("cve")),
         (package.text("name"), package.text("architecture")),
         severity_named(one.text("severity")),
         title=one.text("title"),

@@ -16,6 +16,8 @@ _CHECK = tool_check("zap")
 _RISKS = {"0": Severity.INFO, "1": Severity.LOW, "2": Severity.MEDIUM, "3": Severity.HIGH}
 _OF_THE_ORIGIN = {"10020", "10021", "10035", "10036", "10037", "10038", "10055", "10061", "10063"}
 """Plugins that judge response headers, which a site sends with every page: one finding, not one per page."""
+_OF_A_COOKIE = {"10010", "10011", "10033", "10054"}
+"""Plugins that judge a cookie, which is the same whatever page sets it."""
 _FALSE_POSITIVE = "0"
 """Of `confidence`: a person said so in ZAP."""
 
@@ -43,18 +45,26 @@ def _weakness(alert: Fields, instance: Fields, url: str) -> Weakness:
     risk = alert.text("riskcode")
     if risk not in _RISKS:
         raise alert.wrong(Text(f"riskcode 应为 0 到 3,而不是 {risk!r}", f"riskcode should be 0 to 3, not {risk!r}"))
-    place = web_locator(instance.text("method"), url, instance.text("param"))
     return reported(
         _CHECK,
         WeaknessClass.WEB,
         alert.text("alertRef") or plugin,
-        origin_locator(url) if plugin in _OF_THE_ORIGIN else place,
+        _locator(plugin, instance, url),
         _RISKS[risk],
         title=alert.text("name", "alert"),
         said=alert.text("desc"),
         mend=alert.text("solution"),
         evidence={"uri": url, "param": instance.text("param"), "evidence": instance.text("evidence")},
     )
+
+
+def _locator(plugin: str, instance: Fields, url: str) -> tuple[str, ...]:
+    parameter = instance.text("param")
+    if plugin in _OF_THE_ORIGIN:
+        return origin_locator(url)
+    if plugin in _OF_A_COOKIE and parameter:
+        return (*origin_locator(url), parameter)
+    return web_locator(instance.text("method"), url, parameter)
 
 
 ZAP = Importer(
