@@ -213,7 +213,7 @@ def _sniffing(observed: Headers) -> Iterable[Weakness]:
 
 def _forced_https(observed: Headers) -> Iterable[Weakness]:
     header = "strict-transport-security"
-    if not observed.url.startswith("https:"):
+    if origin_place(observed.url)[0] != "https":
         return
     value = observed.value(header)
     age = _MAX_AGE.search(value)
@@ -252,7 +252,7 @@ def _banners(observed: Headers) -> Iterable[Weakness]:
 
 
 def _cookies(observed: Headers) -> Iterable[Weakness]:
-    https = observed.url.startswith("https:")
+    https = origin_place(observed.url)[0] == "https"
     for value in observed.values("set-cookie"):
         name, *flags = (part.split("=")[0].strip() for part in value.split(";"))
         wanted = ["HttpOnly", "SameSite", *(["Secure"] if https else [])]
