@@ -102,11 +102,30 @@ class Deadline:
     """Since when it stands still, or stood until `resumed`."""
     resumed: datetime | None = None
     """It runs again, and is still to be moved by the business time since `paused`."""
+    business_days: float = 0.0
+    """The time there is."""
+    paused_days: float = 0.0
+    """Business days of all pauses that are over; `due` is so much later."""
+    stale: bool = False
+    """What it follows from has changed: it is still to be worked out anew."""
 
     @property
     def standing(self) -> str:
-        """`running`, `paused` or `resumed`."""
-        return "resumed" if self.resumed else "paused" if self.paused else "running"
+        """`paused`; `resumed` or `stale` when it is to be worked out anew; else `running`, `near` or `overdue`."""
+        if self.paused:
+            return "resumed" if self.resumed else "paused"
+        if self.stale:
+            return "stale"
+        return "overdue" if self.told >= 100 else "near" if self.told >= _NEAR else "running"
+
+    @property
+    def runs(self) -> bool:
+        """Whether its moments count."""
+        return self.paused is None and not self.stale
+
+
+_NEAR = 80
+"""Percent of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +146,12 @@ class Finding:
     state_since: datetime
     """When it came into its present state."""
     times_seen: int = 1
+    """0 for what took over another one's life and was not seen by itself yet."""
     regressions: int = 0
     """How often it came back after it was resolved."""
     revision: int = 1
-    """Grows whenever somebody should look again; whoever edits a finding must name the revision that they saw."""
+    """Grows whenever somebody should look again; whoever edits a finding must name the revision that they saw. That of
+    the first of a group grows with its parts."""
     misses: int = 0
     """Successful evaluations in a row that did not find it."""
     gone: bool = False

@@ -12,9 +12,9 @@ from datetime import datetime
 from secops.model.finding import Deadline, Finding, State, WeaknessClass, finding_id
 from secops.model.text import Text
 from secops.store.event import Event
-from secops.store.life_cycle import require_allowed
-from secops.store.merge import moved
-from secops.store.refusals import Conflict
+from secops.store.life_cycle import acceptable, require_allowed
+from secops.store.merge import moved, stale
+from secops.store.refusals import Conflict, ForbiddenTransition
 from secops.support.errors import BadInput
 
 Known = Mapping[str, Finding]
@@ -97,17 +97,23 @@ class Accept(Edit):
     acceptance: str = ""
 
     def _apply(self, finding: Finding, known: Known, edited: Edited, actor: str, at: datetime) -> None:
-        if finding.acceptance == self.acceptance:
+        if finding.state is State.RISK_ACCEPTED and finding.acceptance == self.acceptance:
             return
         _require_own_state(finding)
-        require_allowed(finding.state, State.RISK_ACCEPTED)
+        if not acceptable(finding.state):
+            raise ForbiddenTransition(
+                Text(
+                    f"发现 {finding.id} 的状态为 {finding.state.value},只有未关闭的才能接受风险",
+                    f"finding {finding.id} is {finding.state.value}; the risk of an open one alone is accepted",
+                )
+            )
         now = replace(moved(finding, State.RISK_ACCEPTED, at), acceptance=self.acceptance)
         edited.put(now, at, actor, f"accepted: {self.acceptance}", self.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class EndAcceptance(Edit):
-    """The acceptance covers it no more: it is open again."""
+    """The acceptance covers it no more: it is open again. Of a part, this is told to who splits it off."""
 
     acceptance: str = ""
 
@@ -118,13 +124,14 @@ class EndAcceptance(Edit):
 
 @dataclass(frozen=True, slots=True)
 class SetDeadline(Edit):
-    """By when it is to be resolved; with a mark, that so many percent of the time have passed."""
+    """By when it is to be resolved; with a mark, that so many percent of the time have passed, which is told once."""
 
     deadline: Deadline | None = None
     mark: int | None = None
 
     def _apply(self, finding: Finding, known: Known, edited: Edited, actor: str, at: datetime) -> None:
-        if finding.deadline == self.deadline:
+        told = finding.deadline.told if finding.deadline else 0
+        if finding.deadline == self.deadline or (self.mark is not None and told >= self.mark):
             return
         # Nobody has to look at a finding again because time passes: its revision stays.
         now = replace(finding, deadline=self.deadline)
@@ -136,7 +143,11 @@ class SetDeadline(Edit):
 
 @dataclass(frozen=True, slots=True)
 class Merge(Edit):
-    """Another finding is the same weakness: it becomes a part of this one, with what was merged into it before."""
+    """Another finding is the same weakness: it becomes a part of this one, with what was merged into it before.
+
+    Both are of one system. What was resolved is open again when a part is there, and a risk that was accepted is
+    judged again, for nobody accepted that of the part.
+    """
 
     part: str = ""
 
@@ -156,34 +167,60 @@ class Merge(Edit):
             return
         _require_own_state(finding)
         _require_own_state(part)
-        joined = (part.id, *part.parts)
-        _join(finding, joined, known, edited, (actor, at, self.reason))
+        if part.system != finding.system:
+            raise BadInput(
+                Text(
+                    f"两个发现分属系统 {finding.system} 和 {part.system},不能合并",
+                    f"the findings are of different systems, {finding.system} and {part.system}, and stay apart",
+                )
+            )
+        by = _By(edited, actor, at, self.reason)
+        _join(finding, (part, *(known[id] for id in part.parts)), by)
+        _settle(finding.id, known, by)
 
 
 @dataclass(frozen=True, slots=True)
 class Split(Edit):
-    """A part becomes a finding of its own again, in the state that it was in when it was merged."""
+    """A part becomes a finding of its own again, in the state that it was in when it was merged.
+
+    When the first took over the part's life (`Rekey`) and was never seen itself, the two change places.
+    """
 
     def _apply(self, finding: Finding, known: Known, edited: Edited, actor: str, at: datetime) -> None:
         if not finding.part_of:
             raise BadInput(
                 Text(f"发现 {finding.id} 没有并入其他发现", f"finding {finding.id} was not merged into another one")
             )
-        first = known[finding.part_of]
+        if finding.times_seen == 0:
+            raise BadInput(
+                Text(
+                    f"发现 {finding.id} 自己从未被见到,没有可拆分的",
+                    f"finding {finding.id} was never seen itself; there is nothing to split off",
+                )
+            )
+        first, by = known[finding.part_of], _By(edited, actor, at, self.reason)
         rest = tuple(id for id in first.parts if id != finding.id)
-        # What the group's evaluations proved was proven of the group; each is looked for anew.
-        own = replace(finding, part_of="", revision=finding.revision + 1, state_since=at, misses=0, gone=False)
-        less = replace(first, parts=rest, revision=first.revision + 1, misses=0, gone=False)
-        edited.put(own, at, actor, f"split from: {first.id}", self.reason)
-        edited.put(less, at, actor, f"split off: {own.id}", self.reason)
+        own = replace(finding, part_of="", revision=finding.revision + 1, state_since=at)
+        if own.state.open:
+            own = replace(own, misses=0, gone=False)
+        if first.times_seen:
+            by.put(own, f"split from: {first.id}")
+            by.put(replace(first, parts=rest, revision=first.revision + 1), f"split off: {own.id}")
+            _settle(first.id, known, by)
+        else:
+            by.put(replace(own, parts=(*rest, first.id)), f"taken back from: {first.id}")
+            heir = replace(first, part_of=own.id, parts=(), revision=first.revision + 1, gone=True)
+            by.put(heir, f"given back to: {own.id}")
+            edited.findings |= {id: replace(known[id], part_of=own.id) for id in rest}
+        _settle(own.id, known, by)
 
 
 @dataclass(frozen=True, slots=True)
 class Rekey(Edit):
     """Its identity changed: an asset was renamed, a rule is called otherwise, the key has a new version.
 
-    The finding of the new identity takes over its life, and it becomes a part of that one, gone. Splitting takes it
-    back.
+    The finding of the new identity takes over its life, unless it has one of its own that a person shaped, and it
+    becomes a part of that one, gone. Splitting takes it back. A part takes its new identity within its group.
     """
 
     weakness_class: WeaknessClass = WeaknessClass.WEB
@@ -204,30 +241,80 @@ class Rekey(Edit):
     def _apply(self, finding: Finding, known: Known, edited: Edited, actor: str, at: datetime) -> None:
         if self.new_id in (finding.id, finding.part_of):
             return
-        _require_own_state(finding)
-        there = known.get(self.new_id)
-        if there is not None:
+        there, by = known.get(self.new_id), _By(edited, actor, at, self.reason)
+        first = known[finding.part_of] if finding.part_of else finding
+        if there and there.part_of not in ("", first.id):
             _require_own_state(there)
-        first = there or self._successor(finding)
-        _join(first, (finding.id, *finding.parts), known, edited, (actor, at, self.reason))
-        edited.findings[finding.id] = replace(edited.findings[finding.id], gone=True)
+        if not finding.part_of:
+            parts = (replace(finding, gone=True), *(known[id] for id in finding.parts if id != self.new_id))
+            first = self._heir(finding, there)
+            _join(first, parts, by, "rekeyed")
+        elif not (there and there.part_of):
+            new = there or self._unseen(finding)
+            _join(first, (new, *(known[id] for id in new.parts)), by)
+            by.put(replace(finding, gone=True, revision=finding.revision + 1), f"rekeyed to: {new.id}")
+        _settle(first.id, known, by)
 
-    def _successor(self, finding: Finding) -> Finding:
+    def _heir(self, finding: Finding, there: Finding | None) -> Finding:
+        """The finding of the new identity, with the life of the old one unless it has its own."""
+        if there is None:
+            return self._unseen(finding)
+        if there.state is not State.NEW and not there.part_of:
+            return there
+        return replace(
+            there,
+            state=finding.state,
+            state_since=finding.state_since,
+            first_seen=min(there.first_seen, finding.first_seen),
+            regressions=finding.regressions,
+            acceptance=finding.acceptance,
+            deadline=stale(finding.deadline),
+            part_of="",
+        )
+
+    def _unseen(self, finding: Finding) -> Finding:
         weakness = replace(finding.weakness, weakness_class=self.weakness_class, rule=self.rule, locator=self.locator)
         check = self.check or finding.check
-        return replace(finding, id=self.new_id, asset=self.asset, check=check, weakness=weakness, parts=(), revision=0)
+        named = replace(finding, id=self.new_id, asset=self.asset, check=check, weakness=weakness)
+        return replace(named, times_seen=0, part_of="", parts=(), revision=0)
 
 
-def _join(
-    first: Finding, joined: tuple[str, ...], known: Known, edited: Edited, by: tuple[str, datetime, Text]
-) -> None:
-    """Make the findings parts of the first."""
-    actor, at, reason = by
-    for id in joined:
-        part = replace(known[id], part_of=first.id, parts=(), revision=known[id].revision + 1)
-        edited.put(part, at, actor, f"merged into: {first.id}", reason)
-    now = replace(first, parts=(*first.parts, *joined), revision=first.revision + 1)
-    edited.put(now, at, actor, f"merged: {', '.join(joined)}", reason)
+@dataclass(frozen=True, slots=True)
+class _By:
+    """Who writes, when and why."""
+
+    edited: Edited
+    actor: str
+    at: datetime
+    reason: Text
+
+    def put(self, finding: Finding, change: str) -> None:
+        self.edited.put(finding, self.at, self.actor, change, self.reason)
+
+
+def _join(first: Finding, joined: tuple[Finding, ...], by: _By, word: str = "merged") -> None:
+    """Make the findings, of which one stood for all, parts of the first."""
+    to, from_ = ("merged into", "merged") if word == "merged" else ("rekeyed to", "rekeyed from")
+    for part in joined:
+        by.put(replace(part, part_of=first.id, parts=(), revision=part.revision + 1), f"{to}: {first.id}")
+    ids = tuple(part.id for part in joined)
+    now = replace(first, parts=(*(id for id in first.parts if id not in ids), *ids), revision=first.revision + 1)
+    now = replace(now, deadline=stale(now.deadline))
+    by.put(now, f"{from_}: {', '.join(ids)}")
+    if now.state is State.RISK_ACCEPTED and joined[0].times_seen and joined[0].acceptance != now.acceptance:
+        by.put(moved(now, State.REOPENED, by.at), "acceptance ended")
+
+
+def _settle(id: str, known: Known, by: _By) -> None:
+    """What is resolved is proven gone, and of what is open something is there, or looked for anew."""
+    now = by.edited.findings.get(id) or known[id]
+    members = [now, *(by.edited.findings.get(part) or known[part] for part in now.parts)]
+    gone = all(member.gone for member in members)
+    if now.state is State.RESOLVED and not gone:
+        reopened = moved(now, State.REOPENED, by.at)
+        by.put(replace(reopened, gone=now.gone, misses=now.misses), "reopened")
+    elif now.state.open and gone:
+        by.edited.findings[id] = replace(now, gone=False, misses=0)
 
 
 def _require_own_state(finding: Finding) -> None:

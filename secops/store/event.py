@@ -15,11 +15,12 @@ class Event:
     """What the change led to."""
     at: datetime
     actor: str
-    """`scan:ID`, or the name that a person claimed."""
+    """`scan:ID`, `policy:NAME`, or the name that a person claimed."""
     change: str
-    """`seen` (the first time), `reopened`, `resolved`, `severity: low → high`, `acceptance ended`; by hand
-    `state: new → triaged`, `accepted: ID`, `merged: IDS`, `merged into: ID`, `split off: ID`, `split from: ID`; by the
-    clock `deadline: 80 %`."""
+    """`seen` (the first time), `reopened`, `resolved`, `severity: low → high`, `exploited`, `exploited no more`,
+    `acceptance ended`, `part changed: ID`; by hand `state: new → triaged`, `accepted: ID`, `merged: IDS`,
+    `merged into: ID`, `split off: ID`, `split from: ID`, `rekeyed to: ID`, `rekeyed from: IDS`, `given back to: ID`,
+    `taken back from: ID`; by the clock `deadline: 80 %`."""
     reason: Text
     """What the scan saw, or what the person wrote (then alike in both languages)."""
 

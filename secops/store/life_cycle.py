@@ -2,14 +2,15 @@
 
 Nobody declares a finding resolved: a person says that it is mended (`pending_verification`) and a successful
 evaluation proves it. A weakness that a person judged away (false positive, risk accepted, out of scope) stays so
-whatever a scan sees, until a person takes the judgement back.
+whatever a scan sees, until a person takes the judgement back. A risk is accepted by two people, through an acceptance
+that ends (secops/store/acceptances.py), never by one who moves a finding.
 """
 
 from secops.model.finding import State
 from secops.model.text import Text
 from secops.store.refusals import ForbiddenTransition
 
-_JUDGED_AWAY = frozenset({State.FALSE_POSITIVE, State.RISK_ACCEPTED, State.OUT_OF_SCOPE})
+_JUDGED_AWAY = frozenset({State.FALSE_POSITIVE, State.OUT_OF_SCOPE})
 
 BY_HAND: dict[State, frozenset[State]] = {
     State.NEW: frozenset({State.TRIAGED, State.IN_PROGRESS, State.PENDING_VERIFICATION}) | _JUDGED_AWAY,
@@ -45,12 +46,20 @@ def when_not_found(state: State) -> State:
     return State.RESOLVED if state.open else state
 
 
+def acceptable(from_: State) -> bool:
+    """Whether the risk of a finding may be accepted."""
+    return from_.open
+
+
 def require_allowed(from_: State, to: State) -> None:
     """Raises ForbiddenTransition, which lists what is allowed, unless a person may move a finding so."""
     if allowed(from_, to):
         return
     choices = ", ".join(state.value for state in State if allowed(from_, state))
     hint_zh, hint_en = "", ""
+    if to is State.RISK_ACCEPTED and from_.open:
+        hint_zh = "接受风险须两人同意:请用 findings accept 申请;"
+        hint_en = "two people accept a risk: ask for it with `findings accept`; "
     if to is State.RESOLVED:
         hint_zh = "只有不再发现它的一次成功扫描才能得出“已解决”:请先转为 pending_verification,再扫描;"
         hint_en = "only a scan that no longer finds it resolves a finding: move it to pending_verification and scan; "

@@ -4,14 +4,15 @@ An evaluation moves a finding only when it began after the finding was last seen
 recorded late can neither close what a newer one saw nor reopen what a newer one proved mended.
 
 Findings that a person merged are one group: its members are seen and missed each for itself, and the state of the
-first stands for all. It is reopened when one member is seen, and resolved when none is there any more.
+first stands for all. It is reopened when one member is seen, and resolved when none is there any more. What somebody
+should know of a part, they should know of the first: its revision grows, too.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from secops.model.finding import Deadline, Finding, State, Weakness, finding_id
+from secops.model.finding import Deadline, Finding, Severity, State, Weakness, finding_id
 from secops.model.outcome import Evaluation
 from secops.model.text import Text
 from secops.store.event import Event, Recorded
@@ -51,7 +52,7 @@ class Changes:
         group = _Group(known, self.findings)
         for id, weakness in seen.items():
             if id in known:
-                self._see_again(group, known[id], weakness, evaluation)
+                self._see_again(group, group[id], weakness, evaluation)
             else:
                 self._see_first(id, weakness, evaluation)
         if evaluation.outcome.successful:
@@ -82,7 +83,8 @@ class Changes:
         at = evaluation.started
         self.seen_again.add(finding.id)
         counted = replace(finding, times_seen=finding.times_seen + 1, first_seen=min(finding.first_seen, at))
-        if at < finding.last_seen:
+        overtaken = (finding.gone or finding.misses) and at < finding.last_evaluated
+        if at < finding.last_seen or overtaken:
             self.findings[finding.id] = counted
             return
         worse = _worse(finding.weakness, weakness)
@@ -95,22 +97,32 @@ class Changes:
             misses=0,
             gone=False,
         )
-        before, after = finding.weakness.severity, weakness.severity
-        if after is not before:
-            # Its deadline followed from the severity; whoever keeps the deadlines sets a new one.
-            now = replace(now, revision=now.revision + 1, deadline=None)
-            self._note(now, at, f"severity: {before.value} → {after.value}", weakness.reason)
+        changes = _graver_or_milder(finding.weakness, weakness)
+        for change in changes:
+            now = replace(now, revision=now.revision + 1, deadline=stale(now.deadline))
+            self._note(now, at, change, weakness.reason)
         self.findings[finding.id] = now
-        self._open_again(group.first_of(now), weakness, worse, at)
+        if changes and now.part_of:
+            first = group.first_of(now)
+            first = replace(first, revision=first.revision + 1, deadline=stale(first.deadline))
+            self._note(first, at, f"part changed: {now.id}", weakness.reason)
+            self.findings[first.id] = first
+        self._open_again(group.first_of(now), now, worse, at)
 
-    def _open_again(self, first: Finding, weakness: Weakness, worse: Text | None, at: datetime) -> None:
+    def _open_again(self, first: Finding, seen: Finding, worse: Text | None, at: datetime) -> None:
         if at < first.state_since:
             return
         if first.state is State.RISK_ACCEPTED and worse is not None:
             self._move(first, State.REOPENED, at, "acceptance ended", worse)
         elif when_seen(first.state) is not first.state:
-            self._move(first, when_seen(first.state), at, "reopened", weakness.reason)
+            self._move(first, when_seen(first.state), at, "reopened", seen.weakness.reason)
             self.reopened.add(first.id)
+        else:
+            return
+        if first.id != seen.id:
+            # That a part is there says nothing of the first.
+            now = self.findings[first.id]
+            self.findings[first.id] = replace(now, misses=first.misses, gone=first.gone)
 
     def _miss(self, group: "_Group", finding: Finding, evaluation: Evaluation) -> None:
         at, first = evaluation.started, group.first_of(finding)
@@ -173,6 +185,22 @@ def weaknesses_by_id(evaluation: Evaluation) -> dict[str, Weakness]:
     return found
 
 
+def present(members: Iterable[Finding]) -> list[Finding]:
+    """Those of a group that are not proven gone; all of them when all are, for a finding is of something."""
+    known = list(members)
+    return [member for member in known if not member.gone] or known
+
+
+def worst(members: Iterable[Finding]) -> Severity:
+    """How bad a group is: as bad as the worst of it that is there."""
+    return max((member.weakness.severity for member in present(members)), key=lambda severity: severity.rank)
+
+
+def stale(deadline: Deadline | None) -> Deadline | None:
+    """What it followed from has changed; whoever keeps the deadlines works it out anew."""
+    return replace(deadline, stale=True) if deadline else None
+
+
 def moved(finding: Finding, to: State, at: datetime) -> Finding:
     """The finding in its new state; leaving `resolved` is a regression."""
     opened = to.open and not finding.state.open
@@ -196,6 +224,16 @@ def _at_move(deadline: Deadline | None, before: State, after: State, at: datetim
     if after.open:
         return replace(deadline, resumed=at)
     return replace(deadline, paused=deadline.paused or at, resumed=None)
+
+
+def _graver_or_milder(before: Weakness, after: Weakness) -> list[str]:
+    """Changes that somebody who decides should know of."""
+    changes = []
+    if after.severity is not before.severity:
+        changes.append(f"severity: {before.severity.value} → {after.severity.value}")
+    if after.exploited is not before.exploited:
+        changes.append("exploited" if after.exploited else "exploited no more")
+    return changes
 
 
 def _worse(before: Weakness, after: Weakness) -> Text | None:

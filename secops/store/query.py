@@ -57,13 +57,13 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 def due_of(finding: Finding) -> datetime:
     """By when it is to be resolved; NEVER while no deadline runs."""
     deadline = finding.deadline
-    return deadline.due if deadline and deadline.standing == "running" else NEVER
+    return deadline.due if deadline and deadline.runs else NEVER
 
 
 def mark_of(finding: Finding) -> datetime:
     """When somebody is to be told next of the time that has passed."""
     deadline = finding.deadline
-    return (deadline.next_mark if deadline and deadline.standing == "running" else None) or NEVER
+    return (deadline.next_mark if deadline and deadline.runs else None) or NEVER
 
 
 FIELDS: dict[str, Field] = {
@@ -95,7 +95,8 @@ FIELDS: dict[str, Field] = {
     )
 }
 """By name. `text` is title and reason together. A finding that has no deadline, or whose deadline stands still, is due
-NEVER; `mark` is when the next share of its time will have passed; `part_of` is empty for what stands for itself."""
+NEVER; `mark` is when the next share of its time will have passed; `deadline` is `none` or how it stands; `part_of` is
+empty for what stands for itself."""
 
 
 def field_named(name: str) -> Field:
@@ -277,6 +278,13 @@ def one_of(field: str, values: Iterable[Value]) -> Condition | None:
     """The field is one of these; always true when none is given."""
     given = tuple(values)
     return (In(field, given) if len(given) > 1 else Equals(field, given[0])) if given else None
+
+
+def without_parts(query: Query) -> Query:
+    """The query for findings that stand for themselves, unless it speaks of parts: what people and machines are shown."""
+    if any(getattr(part, "field", "") == "part_of" for part in parts_of(query.where)):
+        return query
+    return replace(query, where=all_of([query.where, Equals("part_of", "")]))
 
 
 def parts_of(condition: Condition | None) -> Iterator[Condition]:

@@ -15,7 +15,9 @@ def at(minutes: float) -> datetime:
     return START + timedelta(minutes=minutes)
 
 
-def weakness(path: str = "/", severity: Severity = Severity.MEDIUM, wording: str = "missing") -> Weakness:
+def weakness(
+    path: str = "/", severity: Severity = Severity.MEDIUM, wording: str = "missing", exploited: bool = False
+) -> Weakness:
     """A weakness of a website at a path."""
     return Weakness(
         weakness_class=WeaknessClass.WEB,
@@ -27,6 +29,7 @@ def weakness(path: str = "/", severity: Severity = Severity.MEDIUM, wording: str
         mend=Text("加上", "add it"),
         evidence={"header": wording},
         clauses=("8.1.4.8 a",),
+        exploited=exploited,
     )
 
 
@@ -43,8 +46,9 @@ def evaluation(
     outcome: Outcome | None = None,
     observation: bytes = b"",
     system: str = "portal",
+    noisy: bool = False,
 ) -> Evaluation:
     """One evaluation that began at that minute; found or tested-clean unless told."""
     ended = outcome or (Outcome.FOUND if weaknesses else Outcome.TESTED_CLEAN)
     reason = Text(f"结果 {ended.value}", f"ended {ended.value}")
-    return Evaluation(asset, system, check, ended, at(minutes), 0.1, reason, weaknesses, observation)
+    return Evaluation(asset, system, check, ended, at(minutes), 0.1, reason, weaknesses, observation, noisy)

@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -16,42 +15,21 @@ from hypothesis import strategies as st
 from secops.model.finding import Severity, State
 from secops.model.outcome import Outcome
 from secops.model.text import Text
+from secops.store.edits import Accept
 from secops.store.event import Recorded
 from secops.store.finding_store import LARGEST_PAGE, FindingStore
 from secops.store.query import Equals, Query
 from secops.store.refusals import Conflict, ForbiddenTransition, NotFound
 from secops.support.errors import BadInput
+from tests.contracts.conftest import Clock
 from tests.contracts.evaluations import at, evaluation, id_of, weakness
-from tests.contracts.store_maker import StoreMaker, makers
+from tests.contracts.store_maker import StoreMaker
 from tests.contracts.store_writer import PER_ASSET
 
 HERE = Path(__file__).parents[2]
 
 
-class Clock:
-    """A clock that stands where the test puts it."""
-
-    def __init__(self) -> None:
-        self.minutes: float = 0
-
-    def __call__(self) -> datetime:
-        return at(self.minutes)
-
-
-@pytest.fixture(params=sorted(makers()))
-def maker(request: pytest.FixtureRequest) -> StoreMaker:
-    return makers()[request.param]
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(maker: StoreMaker, tmp_path: Path, clock: Clock) -> Iterator[FindingStore]:
-    with maker.open(tmp_path, clock) as opened:
-        yield opened
+BECAUSE = Text("因为", "because")
 
 
 def move(store: FindingStore, to: State) -> None:
@@ -206,7 +184,7 @@ def test_what_comes_back_is_reopened_and_counted(store: FindingStore) -> None:
     assert [event.change for event in store.history(id_of())] == ["seen", *["resolved", "reopened"] * 3]
 
 
-@pytest.mark.parametrize("state", [State.FALSE_POSITIVE, State.RISK_ACCEPTED, State.OUT_OF_SCOPE])
+@pytest.mark.parametrize("state", [State.FALSE_POSITIVE, State.OUT_OF_SCOPE])
 def test_what_a_person_judged_away_stays_so_seen_or_not(store: FindingStore, clock: Clock, state: State) -> None:
     store.record("s1", [evaluation(weakness(), minutes=1)])
     clock.minutes = 2
@@ -295,7 +273,7 @@ def test_a_scan_between_reading_and_editing_does_not_stand_in_the_way(store: Fin
     store.record("s1", [evaluation(weakness(), minutes=1)])
     seen = store.get(id_of())
     store.record("s2", [evaluation(weakness(wording="new"), minutes=2)])
-    moved = store.transition(seen.id, State.RISK_ACCEPTED, revision=seen.revision, actor="li", reason="ok")
+    moved = store.transition(seen.id, State.OUT_OF_SCOPE, revision=seen.revision, actor="li", reason="ok")
     assert (moved.times_seen, moved.last_seen) == (2, at(2)), "what the scan wrote is kept"
 
 
@@ -304,7 +282,7 @@ def test_a_risk_that_grew_meanwhile_is_not_accepted_unseen(store: FindingStore) 
     seen = store.get(id_of())
     store.record("s2", [evaluation(weakness(severity=Severity.CRITICAL), minutes=2)])
     with pytest.raises(Conflict):
-        store.transition(seen.id, State.RISK_ACCEPTED, revision=seen.revision, actor="li", reason="ok")
+        store.edit(Accept(seen.id, BECAUSE, seen.revision, "risk-1"), actor="li")
 
 
 def test_a_forbidden_transition_lists_what_is_allowed(store: FindingStore) -> None:

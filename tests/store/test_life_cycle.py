@@ -5,20 +5,31 @@ from itertools import product
 import pytest
 
 from secops.model.finding import State
-from secops.store.life_cycle import allowed, allowed_by_scan, require_allowed, when_not_found, when_seen
+from secops.store.life_cycle import acceptable, allowed, allowed_by_scan, require_allowed, when_not_found, when_seen
 from secops.store.refusals import ForbiddenTransition
 from secops.support import language
 
 BY_HAND = """
-new                  -> triaged in_progress pending_verification false_positive risk_accepted out_of_scope
-triaged              -> in_progress pending_verification false_positive risk_accepted out_of_scope
-in_progress          -> triaged pending_verification false_positive risk_accepted out_of_scope
-pending_verification -> in_progress false_positive risk_accepted out_of_scope
-reopened             -> triaged in_progress pending_verification false_positive risk_accepted out_of_scope
+new                  -> triaged in_progress pending_verification false_positive out_of_scope
+triaged              -> in_progress pending_verification false_positive out_of_scope
+in_progress          -> triaged pending_verification false_positive out_of_scope
+pending_verification -> in_progress false_positive out_of_scope
+reopened             -> triaged in_progress pending_verification false_positive out_of_scope
 resolved             -> reopened
 false_positive       -> reopened
 risk_accepted        -> reopened
 out_of_scope         -> reopened
+"""
+BY_ACCEPTANCE = """
+new                  -> risk_accepted
+triaged              -> risk_accepted
+in_progress          -> risk_accepted
+pending_verification -> risk_accepted
+reopened             -> risk_accepted
+resolved             ->
+false_positive       ->
+risk_accepted        ->
+out_of_scope         ->
 """
 BY_SCAN = """
 new                  -> resolved
@@ -55,6 +66,24 @@ def test_by_scan(start: State, end: State) -> None:
     assert allowed_by_scan(start, end) is ((start, end) in pairs(BY_SCAN))
 
 
+@pytest.mark.parametrize("start", State)
+def test_by_acceptance(start: State) -> None:
+    assert acceptable(start) is ((start, State.RISK_ACCEPTED) in pairs(BY_ACCEPTANCE))
+
+
+def test_every_state_is_reached_from_new() -> None:
+    ways = pairs(BY_HAND) | pairs(BY_SCAN) | pairs(BY_ACCEPTANCE)
+    reached, before = {State.NEW}, set[State]()
+    while reached != before:
+        before, reached = reached, reached | {end for start, end in ways if start in reached}
+    assert reached == set(State)
+
+
+def test_nobody_accepts_a_risk_alone() -> None:
+    with pytest.raises(ForbiddenTransition, match="two people accept a risk"):
+        require_allowed(State.NEW, State.RISK_ACCEPTED)
+
+
 @pytest.mark.parametrize(("start", "end"), [pair for pair in EVERY_PAIR if pair not in pairs(BY_HAND)])
 def test_a_refusal_lists_what_is_allowed_in_both_languages(start: State, end: State) -> None:
     with pytest.raises(ForbiddenTransition) as refusal:
@@ -62,7 +91,7 @@ def test_a_refusal_lists_what_is_allowed_in_both_languages(start: State, end: St
     choices = ", ".join(state.value for state in State if (start, state) in pairs(BY_HAND))
     assert refusal.value.text.en.endswith(f"allowed: {choices}")
     assert refusal.value.text.zh.endswith(f"允许转到:{choices}")
-    assert ("scan" in refusal.value.text.en) == (end is State.RESOLVED)
+    assert ("scan;" in refusal.value.text.en) == (end is State.RESOLVED)
 
 
 def test_an_allowed_move_is_not_refused() -> None:
