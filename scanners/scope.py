@@ -81,6 +81,11 @@ class Scope:
             return Text(f"当前不在授权扫描时段内({hours})", f"outside the hours authorised for scanning ({hours})")
         return None
 
+    @property
+    def limits_requests(self) -> bool:
+        """Whether there are requests that a site in scope may not be sent."""
+        return bool(self.paths or self.methods)
+
     def refuse_request(self, method: str, target: str) -> Text | None:
         """Why a request may not be sent to a site whose address is in scope; None when it may."""
         if self.methods and method.upper() not in self.methods:
@@ -205,8 +210,12 @@ class Guard:
         """Why a request may not be sent, which the audit is told too; None when it may."""
         refused = self.scope.refuse_request(method, target)
         if refused is not None:
-            self._audit(Touch(self._clock(), f"{method} {target}", host, "", port, refused))
+            self.refusing(f"{method} {target}", host, port, refused)
         return refused
+
+    def refusing(self, what: str, host: str, port: int, why: Text) -> None:
+        """Record what was not sent, and why."""
+        self._audit(Touch(self._clock(), what, host, "", port, why))
 
     def sending(self, what: str, host: str, address: str, port: int) -> None:
         """Record what is about to be sent over an open connection. Raises Stopped, and OutOfScope when time is up."""

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from time import monotonic
-from typing import Protocol
+from typing import Protocol, cast
 
 from scanners.web.body import Body
 from scanners.web.head import Framing, Head, Heads, NotHttp, end_of_head, may_become_http
@@ -111,8 +111,8 @@ class Connection(asyncio.Protocol):
         self._sent_at = self._first_at = self._heard_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are none of asyncio's classes.
+        self._transport = cast(asyncio.Transport, transport)
 
     def send(self, flight: Flight) -> None:
         """Send a request; its owner is told when it landed."""

@@ -119,6 +119,7 @@ class Reason(StrEnum):
     PAUSED = "paused"
     """The site suffers and has not recovered in time; nothing was sent."""
     KILLED = "killed"
+    BUG = "our-bug"
 
 
 class Phase(StrEnum):

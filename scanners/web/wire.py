@@ -15,7 +15,7 @@ class NotOneRequest(ValueError):
     """Written like this it would be several requests, or none."""
 
 
-def encoded(request: Request, target: Target, *, cookie: str = "", absolute: bool = False) -> bytes:
+def encoded(request: Request, target: Target, cookie: str = "", absolute: bool = False) -> bytes:
     """The bytes of a request. Raises NotOneRequest.
 
     `cookie` goes behind the cookies that the request names itself; `absolute` is the form for a forwarding proxy.

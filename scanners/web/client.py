@@ -1,0 +1,321 @@
+"""The scanning client: requests byte for byte as written, inside the scope, at a gentle pace, and on record.
+
+What a server does is never an exception: it is an answer, or a failure of the closed list.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from scanners.safety import Safety
+from scanners.scope import Guard
+from scanners.web.cookies import CookieJar
+from scanners.web.dialing import Dialer
+from scanners.web.intrusiveness import Profile, intrusiveness_of
+from scanners.web.limits import Limits, Patience
+from scanners.web.message import Answer, Failure, Hop, Reason, Request, Response, Target
+from scanners.web.pace import Gate, Pace
+from scanners.web.pool import Dispatch, Pool
+from scanners.web.proxy import Proxy
+from scanners.web.redirects import NONE, Follow, Redirects, next_request
+from scanners.web.trust import Trust, trust_of
+from scanners.web.wire import NotOneRequest, asked_of, encoded
+from secops.model.text import Text
+
+
+class Client:
+    """Use it in `async with`, in one event loop; everything it sends goes through the guard."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        *,
+        profile: Profile = Safety.SAFE,
+        pace: Pace | None = None,
+        limits: Limits | None = None,
+        patience: Patience | None = None,
+        proxy: Proxy | None = None,
+        old_tls: bool = True,
+        authorities: str = "",
+        kill_file: Path | None = None,
+    ) -> None:
+        self.guard = guard
+        self.profile = profile
+        """The most that a request may do; one that does more is refused."""
+        self.patience = patience or Patience()
+        self.dialer = Dialer(guard, self.patience, proxy, old_tls=old_tls)
+        self._pace = pace or Pace()
+        self._limits = limits or Limits()
+        self._authorities = authorities
+        self._kill_file = kill_file
+        self._pool: Pool | None = None
+
+    async def __aenter__(self) -> Self:
+        self._pool = Pool(self.guard, self.dialer, self._pace, self._limits, self.patience, self._kill_file)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.pool.close()
+
+    @property
+    def pool(self) -> Pool:
+        """Its connections."""
+        assert self._pool is not None, "the client is used outside `async with`"
+        return self._pool
+
+    async def exchange(
+        self,
+        target: Target,
+        request: Request,
+        *,
+        session: CookieJar | None = None,
+        redirects: Redirects = NONE,
+        timeout_seconds: float | None = None,
+        urgent: bool = False,
+    ) -> Answer:
+        """Send a request and follow its redirects. `timeout_seconds` counts from when it leaves the queue.
+
+        `urgent` goes although the site is paused and its rate is used up.
+        """
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def settle(_: Exchange, answer: Answer) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        exchange = Exchange(self, session, redirects, timeout_seconds or self.patience.total_seconds, settle, urgent)
+        exchange.go(target, request)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            exchange.abandon()
+            raise
+
+    async def exchange_many(
+        self,
+        target: Target,
+        requests: Iterable[Request],
+        on_answer: Callable[[Request, Answer], None],
+        *,
+        concurrency: int,
+        session: CookieJar | None = None,
+        redirects: Redirects = NONE,
+        timeout_seconds: float | None = None,
+    ) -> None:
+        """Send many requests, `concurrency` of them under way at a time, without a task for each.
+
+        `on_answer` is called with each request as given and its answer, in order of arrival; what it raises ends the
+        batch and is raised here. `requests` is read as far as needed. How many go at once over the wire is decided
+        by the pace.
+        """
+        seconds = timeout_seconds or self.patience.total_seconds
+        batch = _Batch(self, target, iter(requests), on_answer, concurrency)
+        batch.pump(lambda settle: Exchange(self, session, redirects, seconds, settle))
+        await batch.wait()
+
+    def kill(self) -> None:
+        """Stop everything at once: nothing more is sent by anybody who shares the guard."""
+        self.guard.stop.set()
+        self.pool.kill()
+
+    def gate_of(self, target: Target) -> Gate | None:
+        """Rate and baseline of a target's address; None before its first request."""
+        return self.pool.gate_of(target)
+
+    def trust(self, target: Target) -> Trust | None:
+        """Whether the certificates that a target showed are trusted; None when it showed none so far."""
+        chain = self.pool.chain_of(target)
+        return trust_of(chain, target.host, self._authorities) if chain else None
+
+
+class Exchange(Dispatch):
+    """One request with its redirects, while it is under way."""
+
+    __slots__ = ("_client", "_cookie_jar", "_first", "_hops", "_limit_at", "_policy", "_seen", "_settle", "asked")
+
+    def __init__(
+        self,
+        client: Client,
+        session: CookieJar | None,
+        policy: Redirects,
+        seconds: float,
+        settle: "Callable[[Exchange, Answer], None]",
+        urgent: bool = False,
+    ) -> None:
+        self._client = client
+        self._cookie_jar = session
+        self._policy = policy
+        self._settle = settle
+        self._hops: tuple[Hop, ...] = ()
+        self._seen: set[tuple[Target, str, str]] | None = None
+        self.seconds = seconds
+        self.urgent = urgent
+        self.abandoned = False
+
+    def go(self, target: Target, request: Request) -> None:
+        """Send the first request."""
+        self.asked = request
+        self._first = target
+        self._send(target, request)
+
+    def abandon(self) -> None:
+        """Nobody waits for it: it is not sent, or broken off at the next look of the clock."""
+        self.abandoned = True
+        self.deadline = 0.001
+
+    def done(self, response: Response | None, failure: Failure | None) -> None:
+        target, request = self.target, self.request
+        if response is not None:
+            self._hops = (*self._hops, Hop(target, request, response))
+            if failure is None and (self._cookie_jar is not None or self._policy.follow is not Follow.NOWHERE):
+                self._go_on(target, request, response)
+                return
+        self._settle(self, Answer(self._hops, failure))
+
+    def _send(self, target: Target, request: Request) -> None:
+        client = self._client
+        self.target, self.request = target, request
+        failure = _refusal(client, target, request)
+        if failure is not None:
+            self._settle(self, Answer(self._hops, failure))
+            return
+        jar = self._cookie_jar
+        cookie = jar.header(target, request.target) if jar is not None else ""
+        forwarded = client.dialer.forwards(target)
+        try:
+            wire = encoded(client.dialer.authorized(request) if forwarded else request, target, cookie, forwarded)
+        except NotOneRequest as error:
+            why = Text(f"不能写成一个请求:{error}", f"it cannot be written as one request: {error}")
+            self._settle(self, Answer(self._hops, Failure(Reason.BAD_REQUEST, why)))
+            return
+        Dispatch.__init__(self, target, request, wire, seconds=self.seconds, urgent=self.urgent)
+        client.pool.submit(self)
+
+    def _go_on(self, target: Target, request: Request, response: Response) -> None:
+        """Keep the cookies and follow a redirect."""
+        jar = self._cookie_jar
+        new_cookies = jar.take(target, request.target, response) if jar is not None else False
+        following = next_request(self._first, target, request, response, self._policy)
+        if following is None:
+            self._settle(self, Answer(self._hops))
+            return
+        failure = self._endless(target, request, following, new_cookies)
+        left = self.deadline - monotonic()
+        if failure is not None or self.abandoned:
+            self._settle(self, Answer(self._hops, failure))
+            return
+        self.seconds = max(left, 0.001)
+        self._send(*following)
+
+    def _endless(
+        self, target: Target, request: Request, following: tuple[Target, Request], new_cookies: bool
+    ) -> Failure | None:
+        if len(self._hops) > self._policy.most:
+            most = self._policy.most
+            why = Text(f"重定向超过 {most} 次", f"more than {most} redirects")
+            return Failure(Reason.TOO_MANY_REDIRECTS, why)
+        there, next_one = following
+        seen = self._seen = self._seen or set()
+        seen.add((target, request.method, request.target))
+        if (there, next_one.method, next_one.target) in seen and not new_cookies:
+            where = f"{there}{next_one.target}"[:200]
+            return Failure(Reason.REDIRECT_LOOP, Text(f"重定向循环:{where}", f"redirects in a circle: {where}"))
+        return None
+
+
+class _Batch:
+    """Many exchanges with one target; each that ends makes room for the next."""
+
+    def __init__(
+        self,
+        client: Client,
+        target: Target,
+        requests: Iterator[Request],
+        on_answer: Callable[[Request, Answer], None],
+        concurrency: int,
+    ) -> None:
+        self._target = target
+        self._requests = requests
+        self._on_answer = on_answer
+        self._free = concurrency
+        self._under_way = 0
+        self._pumping = False
+        self._exhausted = False
+        self._error: Exception | None = None
+        self._finished = asyncio.Event()
+        self._new: Callable[[Callable[[Exchange, Answer], None]], Exchange]
+
+    def pump(self, new: Callable[[Callable[[Exchange, Answer], None]], Exchange]) -> None:
+        """Start."""
+        self._new = new
+        self._fill()
+
+    async def wait(self) -> None:
+        """Until all is done. Raises what `on_answer` or the source of requests raised."""
+        try:
+            await self._finished.wait()
+        finally:
+            self._exhausted = True
+        if self._error is not None:
+            raise self._error
+
+    def _fill(self) -> None:
+        """Send as many as there is room for; what ends at once makes room in the same loop, not deeper."""
+        if self._pumping:
+            return
+        self._pumping = True
+        while self._free and not self._exhausted:
+            try:
+                request = next(self._requests, None)
+            except Exception as error:
+                self._stop(error)
+                break
+            if request is None:
+                self._exhausted = True
+                break
+            self._free -= 1
+            self._under_way += 1
+            self._new(self._settle).go(self._target, request)
+        self._pumping = False
+        if self._exhausted and not self._under_way:
+            self._finished.set()
+
+    def _settle(self, exchange: Exchange, answer: Answer) -> None:
+        self._free += 1
+        self._under_way -= 1
+        try:
+            self._on_answer(exchange.asked, answer)
+        except Exception as error:
+            self._stop(error)
+        self._fill()
+
+    def _stop(self, error: Exception) -> None:
+        self._error = self._error or error
+        self._exhausted = True
+
+
+def _refusal(client: Client, target: Target, request: Request) -> Failure | None:
+    """Why a request may not be sent, told to the audit; None when it may."""
+    guard = client.guard
+    if guard.scope.limits_requests:
+        # Raw bytes of which no request can be made out are outside any limit.
+        for method, place in asked_of(request) or (("?", "?"),):
+            refused = guard.refuse_request(method, place, target.host, target.port)
+            if refused is not None:
+                return Failure(Reason.OUT_OF_SCOPE, refused)
+    if client.profile is Safety.INTRUSIVE:
+        return None
+    needed = intrusiveness_of(request)
+    if client.profile.allows(needed):
+        return None
+    why = Text(
+        f"该请求属于 {needed.value} 级,本次扫描只允许 {client.profile.value} 级,未发送",
+        f"the request is {needed.value}, the scan is {client.profile.value}; it was not sent",
+    )
+    guard.refusing(f"{request.method} {target}{request.target}", target.host, target.port, why)
+    return Failure(Reason.TOO_INTRUSIVE, why)
