@@ -15,14 +15,13 @@ from secops.cli.finding_query import Assets, Checks, Everything, Severities, Sta
 from secops.cli.options import AsJson
 from secops.cli.tables import console, fill, plain, print_json, table
 from secops.evidence.new_file import new_file
-from secops.exchange.exporter import all_exporters
+from secops.exchange.exporter import exporter_named, exporter_names
 from secops.exchange.importer import all_importers
 from secops.model.text import Text
 from secops.service.exchanging import AUTO, Imported, around, chosen_findings, import_report, written_at
 from secops.service.home import open_home
 from secops.support.errors import BadInput
 from secops.support.language import say
-from secops.support.suggestions import did_you_mean
 
 _MOST_UNMATCHED = 20
 _STREAM = "-"
@@ -57,7 +56,7 @@ Complete = Annotated[
 ]
 ExportFormat = Annotated[
     str,
-    typer.Option("--format", metavar="NAME", help=say(zh="格式:", en="Format: ") + ", ".join(all_exporters())),
+    typer.Option("--format", metavar="NAME", help=say(zh="格式:", en="Format: ") + ", ".join(exporter_names())),
 ]
 Output = Annotated[
     Path | None,
@@ -116,19 +115,11 @@ def export_findings(
     asset: Assets = None,
     check: Checks = None,
 ) -> None:
-    known = all_exporters()
-    if format not in known:
-        hint, listed = did_you_mean(format, known), ", ".join(known)
-        raise BadInput(
-            Text(
-                f'没有导出格式 "{format}"{hint.zh};可用:{listed}',
-                f'there is no format "{format}"{hint.en}; known: {listed}',
-            )
-        )
+    exporter = exporter_named(format)
     with open_home() as home:
         query = asked(home, wanted, everything, state=state, severity=severity, system=system, asset=asset, check=check)
         with _written(output) as write:
-            for part in known[format].write(chosen_findings(home, query), around(home, bom)):
+            for part in exporter.write(chosen_findings(home, query), around(home, bom)):
                 write(part)
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secops.exchange.exporter import Around, all_exporters
-from secops.exchange.exporters.table import COLUMNS, defused
+from secops.exchange.exporters.csv import COLUMNS, defused
 from secops.exchange.gathering import Gathering
 from secops.exchange.importer import all_importers
 from secops.model.finding import Finding, Severity, State, Weakness, WeaknessClass, finding_id
