@@ -37,6 +37,9 @@ class Check(ABC, Generic[Observed]):
     safety: ClassVar[Safety] = Safety.SAFE
     observed_type: ClassVar[type]
     uses_baseline: ClassVar[bool] = False
+    noisy: ClassVar[bool] = False
+    """Whether a successful observation may overlook what is there, as when a lost packet looks like a closed port: a
+    weakness must then be missed twice in a row to be resolved."""
 
     @abstractmethod
     async def observe(self, asset: Asset, reach: Reach) -> Observed:

@@ -198,6 +198,7 @@ class _Scan:
             reason=ending.reason,
             weaknesses=ending.weaknesses,
             observation=ending.observation,
+            noisy=pair.check.noisy,
         )
         self.evaluations.append(evaluation)
         try:

@@ -50,6 +50,7 @@ class TcpPorts(Check[Ports]):
     )
     kinds = frozenset({AssetKind.HOST, AssetKind.DATABASE, AssetKind.NETWORK_DEVICE})
     observed_type = Ports
+    noisy = True
 
     async def observe(self, asset: Asset, reach: Reach) -> Ports:
         """Knock at every port of interest."""

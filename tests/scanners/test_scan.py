@@ -269,6 +269,14 @@ def test_baselines_reach_the_judge_and_their_absence_is_said() -> None:
     assert stale.outcome is Outcome.ERROR
 
 
+@pytest.mark.parametrize("noisy", [True, False])
+def test_an_evaluation_says_whether_its_check_may_overlook_something(noisy: bool) -> None:
+    (pair,) = odd_pairs(["clean"])
+    pair.check.noisy = noisy  # type: ignore[misc]
+    (evaluation,) = run([pair])
+    assert evaluation.noisy is noisy
+
+
 def test_checks_meet_only_the_kinds_they_are_for() -> None:
     site = Asset(id="w", kind=AssetKind.WEBSITE, name=T, centre="c1", url="http://127.0.0.1/")
     pairs = pairs_of([("s1", site), ("s2", host("h"))], all_checks().values())
