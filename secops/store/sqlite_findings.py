@@ -1,8 +1,9 @@
 """Findings into the tables of the SQLite store and out again."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from operator import itemgetter
 
 import orjson
 
@@ -15,7 +16,14 @@ from secops.store.merge import relatives
 from secops.store.query import FIELDS, Condition, Query
 from secops.store.query_sql import Sql, bound, counts_of, page_of
 from secops.store.refusals import NotFound
-from secops.store.sqlite_tables import SELECT_FINDING, finding_of, row_of_finding, row_of_texts, storable
+from secops.store.sqlite_tables import (
+    FINDING_COLUMNS,
+    SELECT_FINDING,
+    finding_of,
+    row_of_finding,
+    row_of_texts,
+    storable,
+)
 
 _FEW = 5_000
 """Gathering and sorting so many takes about as long as walking past a million until a page of such findings is full."""
@@ -25,25 +33,15 @@ _FEW_TRIGRAMS = 200
 def write_findings(connection: sqlite3.Connection, findings: Iterable[Finding]) -> None:
     """Insert those that are new, replace those that are known."""
     written = list(findings)
-    connection.executemany(
-        """
-        INSERT INTO findings (
-            id, severity, first_seen, last_seen, state_since, times_seen, regressions, state, open, system, asset,
-            check_name, rule, class, clauses, due, mark, deadline, acceptance, part_of, exploited
-        ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT DO UPDATE SET
-            severity = excluded.severity, first_seen = excluded.first_seen, last_seen = excluded.last_seen,
-            state_since = excluded.state_since, times_seen = excluded.times_seen,
-            regressions = excluded.regressions, state = excluded.state, open = excluded.open,
-            system = excluded.system, check_name = excluded.check_name, clauses = excluded.clauses,
-            due = excluded.due, mark = excluded.mark, deadline = excluded.deadline, acceptance = excluded.acceptance,
-            part_of = excluded.part_of, exploited = excluded.exploited
-        """,
-        map(row_of_finding, written),
-    )
-    ids = as_json(finding.id for finding in written)
-    query = "SELECT id, number FROM findings WHERE id IN (SELECT value FROM json_each(?))"
-    numbers: dict[str, int] = dict(map(tuple, connection.execute(query, (ids,))))
+    known = _numbers(connection, written)
+    rows = {finding.id: row_of_finding(finding) for finding in written}
+    connection.executemany(_INSERT, (row for id, row in rows.items() if id not in known))
+    # SQLite takes a row out of every index that has a column of an UPDATE and puts it back, also when nothing changes;
+    # most findings are but seen once more, which no index tells.
+    changed = [row for id, row in rows.items() if id in known]
+    connection.executemany(_UPDATE_INDEXED, map(_OF_INDEXED, changed))
+    connection.executemany(_UPDATE_OTHERS, map(_OF_OTHERS, changed))
+    numbers = known if len(known) == len(rows) else _numbers(connection, written)
     connection.executemany(
         "INSERT INTO documents VALUES (?, ?) ON CONFLICT DO UPDATE SET document = excluded.document",
         ((numbers[finding.id], to_document(finding).decode()) for finding in written),
@@ -55,6 +53,36 @@ def write_findings(connection: sqlite3.Connection, findings: Iterable[Finding]) 
         """,
         (row_of_texts(numbers[finding.id], finding) for finding in written),
     )
+
+
+def _numbers(connection: sqlite3.Connection, findings: Iterable[Finding]) -> dict[str, int]:
+    """By id, of those that are there."""
+    query = "SELECT id, number FROM findings WHERE id IN (SELECT value FROM json_each(?))"
+    return dict(map(tuple, connection.execute(query, (as_json(finding.id for finding in findings),))))
+
+
+def _assigned(columns: Iterable[str]) -> str:
+    return ", ".join(f"{name} = ?" for name in columns)
+
+
+def _picked(columns: Iterable[str]) -> Callable[[tuple[str | int, ...]], tuple[str | int, ...]]:
+    """Takes these columns out of a whole row."""
+    return itemgetter(*map(FINDING_COLUMNS.index, columns))
+
+
+# What an index holds and may change, and what changes besides; the rest is the finding's identity.
+_INDEXED = ("severity", "first_seen", "state", "open", "system", "check_name")
+_OTHERS = (
+    *("last_seen", "state_since", "times_seen", "regressions", "clauses"),
+    *("due", "mark", "deadline", "acceptance", "part_of", "exploited"),
+)
+_INSERT = f"INSERT INTO findings ({', '.join(FINDING_COLUMNS)}) VALUES ({', '.join('?' * len(FINDING_COLUMNS))})"  # noqa: S608
+_UPDATE_INDEXED = (
+    f"UPDATE findings SET {_assigned(_INDEXED)} "  # noqa: S608
+    f"WHERE id = ? AND ({', '.join(_INDEXED)}) <> ({', '.join('?' * len(_INDEXED))})"
+)
+_UPDATE_OTHERS = f"UPDATE findings SET {_assigned(_OTHERS)} WHERE id = ?"  # noqa: S608
+_OF_INDEXED, _OF_OTHERS = _picked((*_INDEXED, "id", *_INDEXED)), _picked((*_OTHERS, "id"))
 
 
 def findings_named(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, Finding]:

@@ -126,8 +126,15 @@ SELECT_COVERAGE_OF_SCAN = _SELECT_COVERAGE + "WHERE c.scan = ?" + _BY_PLACE
 SELECT_NEWEST_COVERAGE = _SELECT_COVERAGE + "WHERE p.newest_scan = c.scan" + _BY_PLACE
 
 
+FINDING_COLUMNS = (
+    *("id", "severity", "first_seen", "last_seen", "state_since", "times_seen", "regressions", "state", "open"),
+    *("system", "asset", "check_name", "rule", "class", "clauses"),
+    *("due", "mark", "deadline", "acceptance", "part_of", "exploited"),
+)
+
+
 def row_of_finding(finding: Finding) -> tuple[str | int, ...]:
-    """The columns of `findings` after its number, in order. Moments are microseconds since 1970."""
+    """FINDING_COLUMNS of a finding. Moments are microseconds since 1970."""
     weakness = finding.weakness
     return (
         finding.id,
