@@ -67,6 +67,10 @@ class Secrets:
         secret_names = tuple(name for name, value in command.env.items() if _REFERENCE.search(value))
         return Unlocked(stdin, env, secret_names, _to_hide(found))
 
+    def resolve(self, text: str) -> str:
+        """The text with all references resolved, for our own use. Raises SecretRefused."""
+        return self._resolve(text, [])
+
     def _resolve(self, text: str, found: list[str]) -> str:
         if "${" not in text:
             return text

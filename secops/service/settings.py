@@ -9,6 +9,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field
 
 from secops.model.text import Text
+from secops.service.store_settings import StoreSettings
 from secops.support.clock import now
 from secops.support.misfits import BadValue
 
@@ -123,6 +124,7 @@ class Settings:
     ssh: SshSettings = field(default_factory=SshSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
     scope: ScopeSettings = field(default_factory=ScopeSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     playbooks: tuple[str, ...] = ()
     """Folders of playbooks beside the shipped library; one of theirs replaces a shipped one with the same id."""

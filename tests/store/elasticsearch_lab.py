@@ -9,6 +9,7 @@ from secops.model.finding import Finding
 from secops.store.elasticsearch_access import Access
 from secops.store.elasticsearch_documents import Kind, finding_document
 from secops.store.elasticsearch_indices import Indices
+from secops.store.elasticsearch_json import Document
 from secops.store.elasticsearch_server import Action, ElasticsearchServer, Result, Status
 from tests.lab.elasticsearch import PASSWORD, USER, Server, connect
 
@@ -37,7 +38,7 @@ def fresh_indices(server: Server, patience_seconds: float = 30) -> Iterator[Indi
         opened.close()
 
 
-def written(indices: Indices, kind: Kind, documents: Iterable[tuple[str, dict[str, object]]]) -> list[Result]:
+def written(indices: Indices, kind: Kind, documents: Iterable[tuple[str, Document]]) -> list[Result]:
     """Write them and let searches find them."""
     actions = [Action(indices.alias(kind), id, document, replace=True) for id, document in documents]
     results = indices.server.bulk(actions)

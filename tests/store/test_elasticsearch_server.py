@@ -23,6 +23,7 @@ from secops.store.elasticsearch_errors import (
     WrongProduct,
 )
 from secops.store.elasticsearch_indices import Indices
+from secops.store.elasticsearch_json import Document
 from secops.store.elasticsearch_server import Action, ElasticsearchServer, Found, Status
 from secops.support.errors import BadInput
 from tests.contracts.evaluations import START
@@ -32,7 +33,7 @@ from tests.lab.nginx import running_nginx
 from tests.lab.sshd import free_port
 from tests.store.elasticsearch_lab import fresh_indices, written
 
-SMALL = {"jindun": {"revision": 1}}
+SMALL: Document = {"jindun": {"revision": 1}}
 
 
 def opened(access: Access) -> ElasticsearchServer:
