@@ -1,0 +1,86 @@
+"""Templates as they were read, in one file for each source, so that the next start does not read YAML again.
+
+An entry counts only when the digests of the file and of its payload files are still the same, and when this very reader
+wrote it. A cache that is damaged or cannot be written is no cache; nothing fails for it.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from scanners.web.templates.model import Refused, Template
+from scanners.web.templates.rows import from_row, row_of
+
+
+def digest_of(content: bytes) -> str:
+    """Of the content of a file."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _reader_version() -> str:
+    """Of the code that reads templates: whatever is changed there, nothing old is taken for right."""
+    digest = hashlib.blake2b(digest_size=16)
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """What was read of one file."""
+
+    digest: str
+    payload_files: tuple[tuple[str, str], ...]
+    """Names and digests of the files that it names; an empty digest for one that is not there."""
+    found: Template | Refused | None
+    """None for a file that is no template."""
+
+
+class Cache:
+    """The entries of one source."""
+
+    def __init__(self, file: Path, rows: dict[str, list[Any]]) -> None:
+        self._file, self._rows = file, rows
+        self._used = 0
+
+    @classmethod
+    def of(cls, folder: Path, label: str) -> "Cache":
+        """The cache of the source of that name."""
+        file = folder / f"templates-{digest_of(label.encode())}.json"
+        try:
+            version, rows = orjson.loads(file.read_bytes())
+            usable = version == _reader_version() and isinstance(rows, dict)
+        except (OSError, ValueError):
+            return cls(file, {})
+        return cls(file, rows if usable else {})
+
+    def entry(self, name: str, digest: str) -> Entry | None:
+        """The entry of a file when its content is still the same."""
+        row = self._rows.get(name)
+        if not row or row[0] != digest:
+            return None
+        try:
+            entry = Entry(digest, tuple((file, was) for file, was in row[1]), from_row(row[2]))
+        except (KeyError, TypeError, ValueError, IndexError):
+            return None
+        self._used += 1
+        return entry
+
+    def keep(self, entries: Mapping[str, Entry]) -> None:
+        """Write the entries, when they are not the same that were read."""
+        if self._used == len(entries) == len(self._rows):
+            return
+        rows = {name: [one.digest, one.payload_files, row_of(one.found)] for name, one in entries.items()}
+        part = self._file.with_suffix(f".{os.getpid()}.part")
+        try:
+            content = orjson.dumps([_reader_version(), rows])
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(content)
+            part.replace(self._file)
+        except (OSError, TypeError):
+            part.unlink(missing_ok=True)
