@@ -1,0 +1,219 @@
+"""Crawls a site: the frontier decides, the client sends, the readings go back in order.
+
+Requests go out in waves. A wave counts only when the session still held after it; else it is asked again.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Protocol
+
+from scanners.web.cookies import CookieJar
+from scanners.web.crawl.clusters import key_of
+from scanners.web.crawl.frontier import Frontier
+from scanners.web.crawl.journal import CrawlJournal
+from scanners.web.crawl.lead import Lead, Reading, Source
+from scanners.web.crawl.plan import Crawled, CrawlPlan, LeftOut
+from scanners.web.crawl.reading import read
+from scanners.web.message import Answer, Reason, Request, Target
+from secops import __version__
+
+_ASKED_AGAIN = frozenset({Reason.RESET, Reason.CLOSED, Reason.CUT_SHORT, Reason.TIMED_OUT})
+_MOST_RENDERED = 200
+_READ_ASIDE_BYTES = 256 * 1024
+_OUR_HEADERS = (
+    ("User-Agent", f"jindun/{__version__}"),
+    ("Accept", "text/html,application/xhtml+xml,application/json;q=0.9,*/*;q=0.8"),
+    ("Accept-Encoding", "gzip, deflate"),
+)
+
+
+class Sends(Protocol):
+    """Sends requests inside the scope; the scanning client is one."""
+
+    async def exchange(self, target: Target, request: Request, *, session: CookieJar | None = None) -> Answer:
+        """The answer, or why there is none; never raises for what a server does."""
+        ...
+
+
+class KeepsSession(Protocol):
+    """Keeps a user logged in; see SessionKeeper."""
+
+    @property
+    def cookies(self) -> CookieJar:
+        """Of the session."""
+        ...
+
+    def dressed(self, target: Target, request: Request) -> Request:
+        """The request with what else proves the session."""
+        ...
+
+    async def before(self) -> bool:
+        """Log in when need be; False when that cannot be done."""
+        ...
+
+    async def after(self) -> bool:
+        """Whether what was answered since `before` counts."""
+        ...
+
+
+class Renders(Protocol):
+    """A browser that shows a page and tells what it made of it."""
+
+    async def render(self, lead: Lead) -> Reading | None:
+        """What the page gives once its scripts have run; None when it could not be shown."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CrawlState:
+    """Where a crawl is, for whoever watches."""
+
+    sent: int
+    waiting: int
+    found: int
+    last: str
+
+
+def _unwatched(state: CrawlState) -> None:
+    """Nobody watches."""
+
+
+async def crawl(
+    sends: Sends,
+    plan: CrawlPlan,
+    *,
+    journal: CrawlJournal | None = None,
+    keeper: KeepsSession | None = None,
+    browser: Renders | None = None,
+    watch: Callable[[CrawlState], None] = _unwatched,
+) -> Crawled:
+    """Everything that the site can be asked, within the plan.
+
+    Raises ValueError for seeds that are no web address, BadInput for the journal of another crawl.
+    """
+    crawler = _Crawler(sends, plan, keeper, browser, journal)
+    ends_at = monotonic() + plan.max_seconds
+    wave = crawler.replay()
+    while (wave := wave or crawler.wave()) and not crawler.killed:
+        if monotonic() >= ends_at:
+            crawler.stop(wave, LeftOut.TIME)
+            break
+        readings = await crawler.ask(wave)
+        if readings is None:
+            crawler.stop(wave, LeftOut.OUT_OF_SESSION)
+            break
+        crawler.take(wave, readings)
+        watch(CrawlState(crawler.sent, crawler.frontier.waiting, crawler.frontier.found, wave[-1].url))
+        wave = []
+    return crawler.frontier.crawled()
+
+
+class _Crawler:
+    def __init__(
+        self,
+        sends: Sends,
+        plan: CrawlPlan,
+        keeper: KeepsSession | None,
+        browser: Renders | None,
+        journal: CrawlJournal | None,
+    ) -> None:
+        self.frontier = Frontier(plan)
+        self.sent = 0
+        self.killed = False
+        self._sends = sends
+        self._plan = plan
+        self._keeper = keeper
+        self._browser = browser
+        self._journal = journal
+        self._rendered = 0
+        self._jar = keeper.cookies if keeper else CookieJar()
+
+    def wave(self) -> list[Lead]:
+        """The next requests."""
+        found = list[Lead]()
+        while len(found) < self._plan.confirm_every and (lead := self.frontier.next()):
+            found.append(lead)
+        return found
+
+    def replay(self) -> list[Lead]:
+        """Take what the journal has; what is left of its last wave is still to be asked. Raises BadInput."""
+        if self._journal is None:
+            return []
+        recorded = list(self._journal.replay())
+        at = 0
+        while at < len(recorded) and (wave := self.wave()):
+            there = recorded[at : at + len(wave)]
+            for lead, (key, reading) in zip(wave, there, strict=False):
+                if key != key_of(lead):
+                    raise self._journal.unfit()
+                self.frontier.take(lead, reading)
+            if len(there) < len(wave):
+                return wave[len(there) :]
+            at += len(wave)
+        return []
+
+    async def ask(self, wave: Sequence[Lead]) -> list[Reading] | None:
+        """The readings of a wave; None when no session can be had for it."""
+        for _attempt in range(3):
+            if self._keeper and not await self._keeper.before():
+                return None
+            readings = await self._answers(wave)
+            if self._keeper is None or await self._keeper.after():
+                return readings
+        return None
+
+    def take(self, wave: Sequence[Lead], readings: Sequence[Reading]) -> None:
+        """Write down and learn."""
+        self.killed = any(reading.failure == Reason.KILLED for reading in readings)
+        if self.killed:
+            self.stop(wave, LeftOut.STOPPED)
+            return
+        for lead, reading in zip(wave, readings, strict=True):
+            if self._journal:
+                self._journal.append(lead, reading)
+            self.frontier.take(lead, reading)
+
+    def stop(self, wave: Sequence[Lead], reason: LeftOut) -> None:
+        """Leave out what is under way and what waits."""
+        for lead in wave:
+            self.frontier.give_up(lead, reason)
+        self.frontier.close(reason)
+
+    async def _answers(self, wave: Sequence[Lead]) -> list[Reading]:
+        room = asyncio.Semaphore(self._plan.concurrency)
+
+        async def one(lead: Lead) -> Reading:
+            async with room:
+                return await self._reading(lead)
+
+        return list(await asyncio.gather(*map(one, wave)))
+
+    async def _reading(self, lead: Lead) -> Reading:
+        answer = await self._send(lead)
+        if answer.failure and answer.failure.reason in _ASKED_AGAIN:
+            answer = await self._send(lead)
+        body = answer.response.body if answer.response else b""
+        reading = await asyncio.to_thread(read, lead, answer) if len(body) > _READ_ASIDE_BYTES else read(lead, answer)
+        return await self._with_browser(lead, reading)
+
+    async def _send(self, lead: Lead) -> Answer:
+        self.sent += 1
+        request = self._keeper.dressed(lead.target, lead.request) if self._keeper else lead.request
+        if not request.headers or not any(name.lower() == "user-agent" for name, _ in request.headers):
+            request = replace(request, headers=(*_OUR_HEADERS, *request.headers))
+        return await self._sends.exchange(lead.target, request, session=self._jar)
+
+    async def _with_browser(self, lead: Lead, reading: Reading) -> Reading:
+        """Shown by a browser too, when its scripts make most of the page."""
+        plain = lead.method == "GET" and lead.source is not Source.MISS and reading.kind == "html"
+        if self._browser is None or not plain or not reading.grows or self._rendered >= _MOST_RENDERED:
+            return reading
+        self._rendered += 1
+        shown = await self._browser.render(lead)
+        if shown is None:
+            return reading
+        leads = tuple(dict.fromkeys((*shown.leads, *reading.leads)))
+        names = tuple(dict.fromkeys((*shown.names, *reading.names)))
+        return replace(reading, leads=leads, names=names, shape=shown.shape or reading.shape)
