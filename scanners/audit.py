@@ -67,11 +67,18 @@ class AuditLog:
 
 
 def _line(touch: Touch) -> bytes:
+    # As a dict: half the time of the dataclass itself.
+    fields = {
+        "at": touch.at,
+        "what": touch.what,
+        "host": touch.host,
+        "address": touch.address,
+        "port": touch.port,
+        "refused": touch.refused,
+    }
     try:
-        return orjson.dumps(touch, option=_OPTIONS)
+        return orjson.dumps(fields, option=_OPTIONS)
     except (TypeError, orjson.JSONEncodeError):
         # Text that is not Unicode: half of a surrogate pair in a target.
-        plain = touch.what.encode("utf-8", "backslashreplace").decode()
-        return orjson.dumps(
-            Touch(touch.at, plain, touch.host, touch.address, touch.port, touch.refused), option=_OPTIONS
-        )
+        fields["what"] = touch.what.encode("utf-8", "backslashreplace").decode()
+        return orjson.dumps(fields, option=_OPTIONS)

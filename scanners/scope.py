@@ -73,10 +73,12 @@ class Scope:
 
     def refuse_moment(self, moment: datetime) -> Text | None:
         """Why nothing may be sent now; None when it may."""
+        if moment < self.expires and not self.windows:
+            return None
         if moment >= self.expires:
             until = to_text(self.expires)
             return Text(f"扫描授权已于 {until} 到期", f"the authorisation to scan ended at {until}")
-        if self.windows and not any(window.holds(moment) for window in self.windows):
+        if not any(window.holds(moment) for window in self.windows):
             hours = "; ".join(map(str, self.windows))
             return Text(f"当前不在授权扫描时段内({hours})", f"outside the hours authorised for scanning ({hours})")
         return None

@@ -18,7 +18,7 @@ from scanners.web.intrusiveness import Profile, intrusiveness_of
 from scanners.web.limits import Limits, Patience
 from scanners.web.message import Answer, Failure, Hop, Reason, Request, Response, Target
 from scanners.web.pace import Gate, Pace
-from scanners.web.pool import Dispatch, Pool
+from scanners.web.pool import Dispatch, Lane, Pool
 from scanners.web.proxy import Proxy
 from scanners.web.redirects import NONE, Follow, Redirects, next_request
 from scanners.web.trust import Trust, trust_of
@@ -114,9 +114,8 @@ class Client:
         by the pace.
         """
         seconds = timeout_seconds or self.patience.total_seconds
-        batch = _Batch(self, target, iter(requests), on_answer, concurrency)
-        batch.pump(lambda settle: Exchange(self, session, redirects, seconds, settle))
-        await batch.wait()
+        batch = _Batch(target, iter(requests), on_answer)
+        await batch.run([Exchange(self, session, redirects, seconds, batch.settle) for _ in range(concurrency)])
 
     def kill(self) -> None:
         """Stop everything at once: nothing more is sent by anybody who shares the guard."""
@@ -136,7 +135,7 @@ class Client:
 class Exchange(Dispatch):
     """One request with its redirects, while it is under way."""
 
-    __slots__ = ("_client", "_cookie_jar", "_first", "_hops", "_limit_at", "_policy", "_seen", "_settle", "asked")
+    __slots__ = ("_client", "_cookie_jar", "_first", "_hops", "_policy", "_seen", "_settle", "asked")
 
     def __init__(
         self,
@@ -147,21 +146,19 @@ class Exchange(Dispatch):
         settle: "Callable[[Exchange, Answer], None]",
         urgent: bool = False,
     ) -> None:
+        super().__init__(seconds, urgent=urgent)
         self._client = client
         self._cookie_jar = session
         self._policy = policy
         self._settle = settle
-        self._hops: tuple[Hop, ...] = ()
-        self._seen: set[tuple[Target, str, str]] | None = None
-        self.seconds = seconds
-        self.urgent = urgent
-        self.abandoned = False
 
     def go(self, target: Target, request: Request) -> None:
-        """Send the first request."""
+        """Send the first request; when it has settled, it may go again with another."""
         self.asked = request
         self._first = target
-        self._send(target, request)
+        self._hops: tuple[Hop, ...] = ()
+        self._seen: set[tuple[Target, str, str]] | None = None
+        self._send(self._client.pool.lane_of(target), request)
 
     def abandon(self) -> None:
         """Nobody waits for it: it is not sent, or broken off at the next look of the clock."""
@@ -169,31 +166,29 @@ class Exchange(Dispatch):
         self.deadline = 0.001
 
     def done(self, response: Response | None, failure: Failure | None) -> None:
-        target, request = self.target, self.request
         if response is not None:
+            target, request = self.lane.target, self.request
             self._hops = (*self._hops, Hop(target, request, response))
             if failure is None and (self._cookie_jar is not None or self._policy.follow is not Follow.NOWHERE):
                 self._go_on(target, request, response)
                 return
         self._settle(self, Answer(self._hops, failure))
 
-    def _send(self, target: Target, request: Request) -> None:
-        client = self._client
-        self.target, self.request = target, request
+    def _send(self, lane: Lane, request: Request) -> None:
+        client, target = self._client, lane.target
         failure = _refusal(client, target, request)
         if failure is not None:
             self._settle(self, Answer(self._hops, failure))
             return
-        jar = self._cookie_jar
+        jar, forwarded = self._cookie_jar, client.dialer.forwards(target)
         cookie = jar.header(target, request.target) if jar is not None else ""
-        forwarded = client.dialer.forwards(target)
         try:
             wire = encoded(client.dialer.authorized(request) if forwarded else request, target, cookie, forwarded)
         except NotOneRequest as error:
             why = Text(f"不能写成一个请求:{error}", f"it cannot be written as one request: {error}")
             self._settle(self, Answer(self._hops, Failure(Reason.BAD_REQUEST, why)))
             return
-        Dispatch.__init__(self, target, request, wire, seconds=self.seconds, urgent=self.urgent)
+        self.aim(lane, request, wire)
         client.pool.submit(self)
 
     def _go_on(self, target: Target, request: Request, response: Response) -> None:
@@ -210,7 +205,8 @@ class Exchange(Dispatch):
             self._settle(self, Answer(self._hops, failure))
             return
         self.seconds = max(left, 0.001)
-        self._send(*following)
+        there, next_one = following
+        self._send(self._client.pool.lane_of(there), next_one)
 
     def _endless(
         self, target: Target, request: Request, following: tuple[Target, Request], new_cookies: bool
@@ -229,74 +225,74 @@ class Exchange(Dispatch):
 
 
 class _Batch:
-    """Many exchanges with one target; each that ends makes room for the next."""
+    """Many exchanges with one target; each that settles goes again with the next request."""
 
     def __init__(
-        self,
-        client: Client,
-        target: Target,
-        requests: Iterator[Request],
-        on_answer: Callable[[Request, Answer], None],
-        concurrency: int,
+        self, target: Target, requests: Iterator[Request], on_answer: Callable[[Request, Answer], None]
     ) -> None:
         self._target = target
         self._requests = requests
         self._on_answer = on_answer
-        self._free = concurrency
+        self._seconds = 0.0
+        self._free: list[Exchange] = []
         self._under_way = 0
-        self._pumping = False
-        self._exhausted = False
+        self._filling = False
+        self._over = False
         self._error: Exception | None = None
         self._finished = asyncio.Event()
-        self._new: Callable[[Callable[[Exchange, Answer], None]], Exchange]
 
-    def pump(self, new: Callable[[Callable[[Exchange, Answer], None]], Exchange]) -> None:
-        """Start."""
-        self._new = new
-        self._fill()
-
-    async def wait(self) -> None:
+    async def run(self, exchanges: list[Exchange]) -> None:
         """Until all is done. Raises what `on_answer` or the source of requests raised."""
+        self._free = exchanges
+        self._seconds = exchanges[0].seconds
+        self._fill()
         try:
             await self._finished.wait()
-        finally:
-            self._exhausted = True
+        except asyncio.CancelledError:
+            self._over = True
+            self._on_answer = _ignore
+            raise
         if self._error is not None:
             raise self._error
 
+    def settle(self, exchange: Exchange, answer: Answer) -> None:
+        """Called by each exchange that ended."""
+        self._free.append(exchange)
+        self._under_way -= 1
+        try:
+            self._on_answer(exchange.asked, answer)
+        except Exception as error:
+            self._stop(error)
+        if not self._filling:
+            self._fill()
+
     def _fill(self) -> None:
-        """Send as many as there is room for; what ends at once makes room in the same loop, not deeper."""
-        if self._pumping:
-            return
-        self._pumping = True
-        while self._free and not self._exhausted:
+        """Send as many as there is room for; what ends at once makes room in this loop, not deeper down."""
+        self._filling = True
+        while self._free and not self._over:
             try:
                 request = next(self._requests, None)
             except Exception as error:
                 self._stop(error)
                 break
             if request is None:
-                self._exhausted = True
+                self._over = True
                 break
-            self._free -= 1
             self._under_way += 1
-            self._new(self._settle).go(self._target, request)
-        self._pumping = False
-        if self._exhausted and not self._under_way:
+            exchange = self._free.pop()
+            exchange.seconds = self._seconds
+            exchange.go(self._target, request)
+        self._filling = False
+        if self._over and not self._under_way:
             self._finished.set()
-
-    def _settle(self, exchange: Exchange, answer: Answer) -> None:
-        self._free += 1
-        self._under_way -= 1
-        try:
-            self._on_answer(exchange.asked, answer)
-        except Exception as error:
-            self._stop(error)
-        self._fill()
 
     def _stop(self, error: Exception) -> None:
         self._error = self._error or error
-        self._exhausted = True
+        self._over = True
+
+
+def _ignore(request: Request, answer: Answer) -> None:
+    """What is done with the answers of a batch that was cancelled."""
 
 
 def _refusal(client: Client, target: Target, request: Request) -> Failure | None:

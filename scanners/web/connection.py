@@ -11,6 +11,7 @@ from scanners.web.limits import Limits, Patience
 from scanners.web.message import Failure, Phase, Reason, Response, Timings
 from secops.model.text import Text
 
+_GROUP = 32
 _NOT_OPENED = (0.0, 0.0, 0.0)
 _RESET = Failure(Reason.RESET, Text("服务器重置了连接", "the server reset the connection"))
 _CLOSED = Failure(Reason.CLOSED, Text("服务器未应答即关闭连接", "the server closed the connection without an answer"))
@@ -25,19 +26,15 @@ _CUT_IN_BODY = Failure(
 class Flight:
     """One request on its way: what is sent, and who is told of what came back."""
 
-    __slots__ = ("alone", "deadline", "head_only", "replayable", "replayed", "wire")
+    __slots__ = ("alone", "deadline", "head_only", "wire")
 
-    def __init__(self, wire: bytes, *, head_only: bool, replayable: bool, alone: bool) -> None:
-        self.wire = wire
-        self.head_only = head_only
-        """An answer to it has no body."""
-        self.replayable = replayable
-        """Sending it twice does what sending it once does."""
-        self.alone = alone
-        """It gets a connection of its own, which is closed after it."""
-        self.replayed = False
-        self.deadline = 0.0
-        """By the monotonic clock; 0 while it waits to be sent."""
+    wire: bytes
+    head_only: bool
+    """An answer to it has no body."""
+    alone: bool
+    """It gets a connection of its own, which is closed after it."""
+    deadline: float
+    """By the monotonic clock; 0 while it waits to be sent."""
 
     def done(self, response: Response | None, failure: Failure | None) -> None:
         """Called exactly once."""
@@ -56,6 +53,36 @@ class Owner(Protocol):
     def lost(self, connection: "Connection") -> None:
         """The connection is gone; called once, after `landed`."""
         ...
+
+
+class Outbox:
+    """Writes requests in groups, each at most a few turns of the loop late.
+
+    A server that sleeps is woken once for all of them; that is a third of what a request costs.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[Connection] = []
+        self._counted = 0
+
+    def put(self, connection: "Connection") -> None:
+        """Take a connection whose flight is to be written."""
+        self._waiting.append(connection)
+        if len(self._waiting) == 1:
+            self._counted = 1
+            self._loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        """Write when no more came since the last look."""
+        count = len(self._waiting)
+        if self._counted < count < _GROUP:
+            self._counted = count
+            self._loop.call_soon(self._look)
+            return
+        waiting, self._waiting = self._waiting, []
+        for connection in waiting:
+            connection.write()
 
 
 @dataclass(slots=True)
@@ -82,6 +109,7 @@ class Connection(asyncio.Protocol):
         "_heard_at",
         "_interim",
         "_limits",
+        "_outbox",
         "_owner",
         "_sent_at",
         "_transport",
@@ -93,7 +121,10 @@ class Connection(asyncio.Protocol):
         "opening",
     )
 
-    def __init__(self, owner: Owner, lane: object, heads: Heads, limits: Limits, opening: Opening) -> None:
+    def __init__(
+        self, owner: Owner, outbox: Outbox, lane: object, heads: Heads, limits: Limits, opening: Opening
+    ) -> None:
+        self._outbox = outbox
         self.lane = lane
         self.opening = opening
         self.flight: Flight | None = None
@@ -118,9 +149,15 @@ class Connection(asyncio.Protocol):
         """Send a request; its owner is told when it landed."""
         assert self.flight is None and self._transport is not None
         self.flight = flight
-        self._sent_at = monotonic()
+        self._sent_at = self._heard_at = monotonic()
         self._first_at = 0.0
-        self._transport.write(flight.wire)
+        self._outbox.put(self)
+
+    def write(self) -> None:
+        """Called by the outbox."""
+        if self.flight is not None and self._transport is not None:
+            self._sent_at = monotonic()
+            self._transport.write(self.flight.wire)
 
     def abort(self) -> None:
         """Close it at once."""

@@ -11,7 +11,7 @@ from time import monotonic
 
 from scanners.endings import OutOfScope, Stopped
 from scanners.scope import Address, Guard
-from scanners.web.connection import Connection, Flight, Opening, timed_out
+from scanners.web.connection import Connection, Flight, Opening, Outbox, timed_out
 from scanners.web.dialing import Dialer, NotOpened, failure_of
 from scanners.web.head import Heads
 from scanners.web.limits import Limits, Patience
@@ -42,21 +42,31 @@ _PAUSED = Failure(
 class Dispatch(Flight):
     """A flight with its destination, as the pool wants it."""
 
-    __slots__ = ("abandoned", "queued_at", "request", "seconds", "target", "urgent")
+    __slots__ = ("abandoned", "lane", "queued_at", "replayed", "request", "seconds", "urgent")
 
-    def __init__(self, target: Target, request: Request, wire: bytes, *, seconds: float, urgent: bool = False) -> None:
-        alone = request.raw is not None
-        replayable = request.method in _IDEMPOTENT and not alone
-        super().__init__(wire, head_only=request.method == "HEAD", replayable=replayable, alone=alone)
-        self.target = target
-        self.request = request
+    def __init__(self, seconds: float, *, urgent: bool = False) -> None:
         self.seconds = seconds
         """For the exchange, counted from when it leaves the queue."""
         self.urgent = urgent
         """It goes although the site is paused: it asks how the site is."""
-        self.queued_at = 0.0
         self.abandoned = False
         """Nobody waits for it any more."""
+
+    def aim(self, lane: "Lane", request: Request, wire: bytes) -> None:
+        """What is to be sent where."""
+        self.lane = lane
+        self.request = request
+        self.wire = wire
+        self.alone = request.raw is not None
+        self.head_only = request.method == "HEAD"
+        self.replayed = False
+        self.queued_at = 0.0
+        self.deadline = 0.0
+
+    @property
+    def replayable(self) -> bool:
+        """Whether sending it twice does what sending it once does."""
+        return self.request.method in _IDEMPOTENT and not self.alone
 
     def start(self) -> None:
         """Its time runs from now on."""
@@ -67,10 +77,11 @@ class Dispatch(Flight):
 class Lane:
     """One target."""
 
-    __slots__ = ("chain", "found", "gate", "heads", "idle", "resolving", "target", "waiting")
+    __slots__ = ("chain", "found", "gate", "heads", "idle", "origin", "resolving", "target", "waiting")
 
     def __init__(self, target: Target) -> None:
         self.target = target
+        self.origin = str(target)
         self.gate: Gate | None = None
         self.found: tuple[Address, ...] = ()
         self.heads = Heads()
@@ -111,6 +122,7 @@ class Pool:
         self._limits = limits
         self._patience = patience
         self._loop = asyncio.get_running_loop()
+        self._outbox = Outbox()
         self._lanes: dict[Target, Lane] = {}
         self._gates: dict[Address, Gate] = {}
         self._queues: dict[Gate, _Queue] = {}
@@ -129,9 +141,7 @@ class Pool:
         if self._closed or self._guard.stop.is_set():
             dispatch.done(None, _KILLED)
             return
-        lane = self._lanes.get(dispatch.target)
-        if lane is None:
-            lane = self._lanes[dispatch.target] = Lane(dispatch.target)
+        lane = dispatch.lane
         gate = lane.gate
         if gate is None:
             self._resolve_first(lane, dispatch)
@@ -147,6 +157,13 @@ class Pool:
         else:
             gate.take(now)
             self._launch(lane, dispatch)
+
+    def lane_of(self, target: Target) -> "Lane":
+        """Where requests to a target queue up."""
+        lane = self._lanes.get(target)
+        if lane is None:
+            lane = self._lanes[target] = Lane(target)
+        return lane
 
     def gate_of(self, target: Target) -> Gate | None:
         """What was learned of the address of a target; None before the first request."""
@@ -278,7 +295,7 @@ class Pool:
         while dispatches and not gate.paused and gate.wait_seconds(now) <= 0:
             gate.take(now)
             dispatch = dispatches.popleft()
-            self._launch(self._lanes[dispatch.target], dispatch)
+            self._launch(dispatch.lane, dispatch)
         if dispatches:
             self._drain_later(gate, queue, now)
 
@@ -310,12 +327,11 @@ class Pool:
         return None
 
     def _send(self, connection: Connection, dispatch: Dispatch) -> None:
-        target, request = dispatch.target, dispatch.request
-        what = (
-            f"{request.method} {target}{request.target}"
-            if request.raw is None
-            else f"RAW {target} {request.raw[:200]!r}"
-        )
+        target, request = dispatch.lane.target, dispatch.request
+        if request.raw is None:
+            what = f"{request.method} {dispatch.lane.origin}{request.target}"
+        else:
+            what = f"RAW {dispatch.lane.origin} {request.raw[:200]!r}"
         try:
             self._guard.sending(what, target.host, connection.opening.peer, target.port)
         except (OutOfScope, Stopped) as error:
@@ -367,7 +383,7 @@ class Pool:
         # The guard remembers an answer for a while; when it asks anew, the new addresses are checked anew.
         lane.found = await self._dialer.resolve(lane.target)
         opening = Opening(peer="", resolve_seconds=monotonic() - began)
-        connection = Connection(self, lane, lane.heads, self._limits, opening)
+        connection = Connection(self, self._outbox, lane, lane.heads, self._limits, opening)
         await self._dialer.open(lane.target, lane.found, connection)
         lane.chain = opening.chain
         return connection
