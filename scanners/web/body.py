@@ -8,6 +8,7 @@ from scanners.web.limits import Limits
 from scanners.web.message import Failure, Reason
 from secops.model.text import Text
 
+_PIECE_BYTES = 2048
 _RATIO_COUNTS_FROM_BYTES = 256 * 1024
 
 
@@ -16,6 +17,7 @@ class Body:
 
     __slots__ = (
         "_decoder",
+        "_encoded_bytes",
         "_framing",
         "_left",
         "_limits",
@@ -42,6 +44,7 @@ class Body:
         self._left = head.length
         self._limits = limits
         self._wire_bytes = 0
+        self._encoded_bytes = 0
         self._decoder: Decoder | None = None if self.ended else self._decoder_of(head.encoding)
         self._parser: httptools.HttpResponseParser | None = None
         if head.framing is Framing.CHUNKED:
@@ -117,22 +120,34 @@ class Body:
     def _take(self, data: bytes) -> None:
         if self.ended:
             return
-        room = self._limits.body_bytes - len(self.content)
-        try:
-            # One byte more than fits tells a body that is too long from one that just fits.
-            out = self._decoder.feed(data, room + 1) if self._decoder else data
-        except BrokenEncoding as error:
-            self._broken(error, data)
+        if self._decoder is None:
+            self._keep(data)
             return
-        self.content += out if len(out) <= room else out[:room]
-        if len(out) > room:
+        # In small pieces, so that a bomb shows in how little it took to swell.
+        for start in range(0, len(data), _PIECE_BYTES):
+            piece = data[start : start + _PIECE_BYTES]
+            try:
+                # One byte more than fits tells a body that is too long from one that just fits.
+                out = self._decoder.feed(piece, self._limits.body_bytes - len(self.content) + 1)
+            except BrokenEncoding as error:
+                self._broken(error, data[start:])
+                return
+            self._encoded_bytes += len(piece)
+            self._keep(out)
+            if self._swells():
+                self.fail(Reason.TOO_LARGE, Text("应答是压缩炸弹", "the answer is a compression bomb"))
+            if self.ended:
+                return
+
+    def _keep(self, data: bytes) -> None:
+        room = self._limits.body_bytes - len(self.content)
+        self.content += data if len(data) <= room else data[:room]
+        if len(data) > room:
             self.cut = self.ended = True
-        if self._decoder and self._swells():
-            self.fail(Reason.TOO_LARGE, Text("应答是压缩炸弹", "the answer is a compression bomb"))
 
     def _swells(self) -> bool:
         made = len(self.content)
-        return made >= _RATIO_COUNTS_FROM_BYTES and made > self._limits.compression_ratio * self._wire_bytes
+        return made >= _RATIO_COUNTS_FROM_BYTES and made > self._limits.compression_ratio * self._encoded_bytes
 
     def _end(self) -> None:
         if not self.ended and self._decoder and self._decoder.unfinished:
@@ -153,7 +168,7 @@ class Body:
         if self.content:
             self.ended = True
         else:
-            self._take(data)
+            self._keep(data)
 
 
 def _not_as_said(error: BrokenEncoding) -> Failure:
