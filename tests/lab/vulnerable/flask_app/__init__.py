@@ -1,0 +1,1 @@
+"""The vulnerable application in Flask; `python -m tests.lab.vulnerable.flask_app` runs it."""

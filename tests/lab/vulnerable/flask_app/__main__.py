@@ -1,0 +1,63 @@
+"""Runs the application on a loopback port; root becomes nobody once everything is loaded."""
+
+import argparse
+import os
+import ssl
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from tests.lab.vulnerable.flask_app import accounts, reaching, running, site, sql, xss
+
+_PARTS = (accounts, reaching, running, sql, xss)
+
+
+class Quiet(WSGIRequestHandler):
+    """Writes no log and says nothing of itself; connections are kept."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *args: object) -> None:
+        """Nothing."""
+
+    def version_string(self) -> str:
+        """No banner."""
+        return "lab"
+
+
+def _become_nobody() -> None:
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+
+
+def _warm_up() -> None:
+    """Loads what is loaded late, while it can still be read."""
+    for codec in ("gbk", "gb2312", "gb18030", "idna", "latin-1"):
+        "x".encode(codec)
+    client = site.SITE.test_client()
+    for path in ("/flawed/xss/gbk?q=1", "/flawed/ssti/output?name={{1}}", "/flawed/xss/text", "/flawed/sqli/number"):
+        client.get(path)
+    client.get("/flawed/ssrf/content?url=http://127.0.0.1:9/")
+    client.post("/flawed/xxe/content", data="<a/>")
+
+
+def main() -> None:
+    """Serve until killed; prints the port."""
+    options = argparse.ArgumentParser()
+    options.add_argument("--certificate", default="")
+    options.add_argument("--key", default="")
+    given = options.parse_args()
+    context = None
+    if given.certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(given.certificate, given.key)
+    server = make_server("127.0.0.1", 0, site.SITE, threaded=True, request_handler=Quiet, ssl_context=context)
+    _warm_up()
+    _become_nobody()
+    print(server.port, flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

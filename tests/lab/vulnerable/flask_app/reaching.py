@@ -1,0 +1,281 @@
+"""Files, addresses and documents that are reached through what is asked: traversal, redirects, SSRF, XXE, XPath, LDAP."""
+
+import os
+import threading
+from urllib.error import URLError
+from urllib.parse import unquote, urlsplit
+from urllib.request import ProxyHandler, build_opener
+
+from flask import Response, redirect, request
+from lxml import etree
+from markupsafe import escape
+
+from tests.lab.vulnerable.flask_app import ldap
+from tests.lab.vulnerable.flask_app.site import asked, flaw, page
+
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "documents")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+DOCUMENTS = {"guide.txt": "How to apply", "fees.txt": "Fees of the office"}
+
+
+def inside(path: str) -> bool:
+    """Whether a path stays in the folder of documents."""
+    return os.path.realpath(path).startswith(os.path.realpath(FOLDER) + os.sep)
+
+
+def read(path: str, flawed: bool) -> str | None:
+    """The start of a file; None when it cannot be read."""
+    try:
+        if not flawed and not inside(path):
+            return None
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(20_000)
+    except (OSError, ValueError):
+        return None
+
+
+def shown(path: str, flawed: bool):
+    content = read(path, flawed)
+    return page("<p>No such document</p>", 404) if content is None else page(f"<pre>{escape(content)}</pre>")
+
+
+@flaw("/pathtraver/relative")
+def relative(flawed: bool):
+    return shown(f"{FOLDER}/{asked('file', 'guide.txt')}", flawed)
+
+
+@flaw("/pathtraver/absolute", "GET", "POST")
+def absolute(flawed: bool):
+    return shown(os.path.join(FOLDER, asked("file", "guide.txt").replace("../", "")), flawed)
+
+
+@flaw("/pathtraver/decoded-twice")
+def decoded_twice(flawed: bool):
+    name = asked("file", "guide.txt")
+    return page("<p>Forbidden</p>", 403) if ".." in name else shown(f"{FOLDER}/{unquote(name)}", flawed)
+
+
+@flaw("/pathtraver/removed-once")
+def removed_once(flawed: bool):
+    return shown(f"{FOLDER}/{asked('file', 'guide.txt').replace('../', '')}", flawed)
+
+
+@flaw("/pathtraver/suffix")
+def suffix(flawed: bool):
+    """Wants .txt at the end and hands the name to a function that stops at a null byte."""
+    name = asked("file", "guide.txt")
+    if not name.endswith(".txt"):
+        return page("<p>No such document</p>", 404)
+    return shown(f"{FOLDER}/{name}".split("\0")[0], flawed)
+
+
+@flaw("/pathtraver/prefix")
+def prefix(flawed: bool):
+    """Wants the folder at the start."""
+    name = asked("file", "documents/guide.txt")
+    if not name.startswith("documents/"):
+        return page("<p>No such document</p>", 404)
+    return shown(f"{os.path.dirname(FOLDER)}/{name}", flawed)
+
+
+@flaw("/pathtraver/segment/<name>")
+def segment(flawed: bool, name: str):
+    return shown(f"{FOLDER}/{unquote(name)}", flawed)
+
+
+@flaw("/pathtraver/exists")
+def exists(flawed: bool):
+    """Tells only whether a file is there."""
+    path = f"{FOLDER}/{asked('file', 'guide.txt')}"
+    there = os.path.exists(path.split("\0")[0]) and (flawed or inside(path))
+    return page("<p>Available</p>" if there else "<p>Not available</p>")
+
+
+@flaw("/pathtraver/cookie")
+def cookie(flawed: bool):
+    return shown(f"{FOLDER}/{unquote(request.cookies.get('skin', 'guide.txt'))}", flawed)
+
+
+@flaw("/redirect/header")
+def redirect_header(flawed: bool):
+    to = asked("to", "/")
+    return redirect(to if flawed or (to.startswith("/") and not to.startswith(("//", "/\\"))) else "/")
+
+
+@flaw("/redirect/slash")
+def redirect_slash(flawed: bool):
+    to = asked("to", "/")
+    return redirect(to if to.startswith("/") and (flawed or not to.startswith(("//", "/\\"))) else "/")
+
+
+@flaw("/redirect/own-name")
+def redirect_own_name(flawed: bool):
+    """Looks for its own name anywhere; the twin reads the host."""
+    to = asked("to", "/")
+    own = request.host
+    good = own in to if flawed else urlsplit(to).netloc == own
+    return redirect(to if good else "/")
+
+
+@flaw("/redirect/appended")
+def redirect_appended(flawed: bool):
+    """Puts its own address before."""
+    to = asked("to", "/home")
+    path = to if flawed else "/" + to.lstrip("/\\@.")
+    return Response(status=302, headers={"Location": f"http://{request.host.partition(':')[0]}{path}"})
+
+
+@flaw("/redirect/meta")
+def redirect_meta(flawed: bool):
+    to = asked("url", "/home")
+    target = to if flawed or (to.startswith("/") and not to.startswith("//")) else "/home"
+    return page(f'<meta http-equiv="refresh" content="0; url={escape(target)}"><p>One moment</p>')
+
+
+@flaw("/redirect/script")
+def redirect_script(flawed: bool):
+    to = asked("url", "/home")
+    target = to if flawed or (to.startswith("/") and not to.startswith("//")) else "/home"
+    quoted = target.replace("\\", "\\\\").replace('"', '\\"').replace("<", "\\x3c")
+    return page(f'<script>window.location.href = "{quoted}";</script>')
+
+
+@flaw("/redirect/refresh", "POST")
+def redirect_refresh(flawed: bool):
+    to = asked("next", "/home")
+    target = to if flawed or (to.startswith("/") and not to.startswith("//")) else "/home"
+    return Response("ok", headers={"Refresh": f"0; url={target}"})
+
+
+@flaw("/redirect/mentioned")
+def redirect_mentioned(flawed: bool):
+    """The twin names the address only as a field of its own login page, as single sign-on does."""
+    to = asked("to", "/")
+    return redirect(to if flawed else "/login?" + "next=" + to.replace("&", "%26").replace("#", "%23"))
+
+
+def fetch(url: str) -> str:
+    """A page of this machine; never anything else."""
+    if urlsplit(url).hostname not in _LOOPBACK or urlsplit(url).scheme not in ("http", "https"):
+        return ""
+    try:
+        with build_opener(ProxyHandler({})).open(url, timeout=3) as answer:
+            return answer.read(10_000).decode("utf-8", "replace")
+    except (URLError, OSError, ValueError):
+        return ""
+
+
+@flaw("/ssrf/content")
+def ssrf_content(flawed: bool):
+    url = asked("url", "")
+    return page(f"<pre>{escape(fetch(url) if flawed else '')}</pre>")
+
+
+@flaw("/ssrf/blind", "POST")
+def ssrf_blind(flawed: bool):
+    url = str((request.get_json(force=True, silent=True) or {}).get("callback", ""))
+    if flawed:
+        threading.Thread(target=fetch, args=(url,), daemon=True).start()
+    return {"state": "accepted"}
+
+
+@flaw("/ssrf/referer")
+def ssrf_referer(flawed: bool):
+    """Looks at where its visitors come from."""
+    if flawed and (url := request.headers.get("Referer")):
+        threading.Thread(target=fetch, args=(url,), daemon=True).start()
+    return page("<p>Welcome</p>")
+
+
+def parse(text: bytes, flawed: bool) -> etree._Element:
+    parser = etree.XMLParser(resolve_entities=flawed, load_dtd=flawed, no_network=True, huge_tree=False)
+    return etree.fromstring(text, parser)
+
+
+@flaw("/xxe/content", "POST")
+def xxe_content(flawed: bool):
+    try:
+        root = parse(request.get_data(), flawed)
+    except etree.XMLSyntaxError:
+        return page("<p>Bad document</p>", 400)
+    return Response(f"<order><name>{escape(root.findtext('name') or '')}</name></order>", content_type="application/xml")
+
+
+@flaw("/xxe/error", "POST")
+def xxe_error(flawed: bool):
+    try:
+        parse(request.get_data(), flawed)
+    except etree.XMLSyntaxError as error:
+        return page(f"<pre>XMLSyntaxError: {escape(str(error))}</pre>", 400)
+    return page("<p>Order accepted</p>")
+
+
+@flaw("/xxe/field", "POST")
+def xxe_field(flawed: bool):
+    try:
+        root = parse(asked("xml", "<a/>").encode(), flawed)
+    except (etree.XMLSyntaxError, ValueError):
+        return page("<p>Bad document</p>", 400)
+    return page(f"<p>{escape(''.join(root.itertext()))}</p>")
+
+
+@flaw("/xxe/xinclude", "POST")
+def xxe_xinclude(flawed: bool):
+    """Puts a field into a document of its own, and resolves inclusions."""
+    try:
+        name = asked("name", "li")
+        root = parse(f"<order><name>{name if flawed else escape(name)}</name></order>".encode(), False)
+        root.getroottree().xinclude() if flawed else None
+    except (etree.XMLSyntaxError, etree.XIncludeError, ValueError):
+        return page("<p>Bad document</p>", 400)
+    return page(f"<p>{escape(''.join(root.itertext()))}</p>")
+
+
+_STAFF = etree.fromstring(
+    "<staff><user name='li' pin='17'><room>204</room></user><user name='wang' pin='23'><room>118</room></user></staff>"
+)
+
+
+@flaw("/xpathi/error")
+def xpath_error(flawed: bool):
+    name = asked("name", "li")
+    try:
+        found = _STAFF.xpath(f"//user[@name='{name}']/room" if flawed else "//user[@name=$n]/room", **_bound(flawed, name))
+    except (etree.XPathError, ValueError) as error:
+        return page(f"<pre>lxml.etree.{type(error).__name__}: {escape(str(error))}</pre>", 500)
+    return page("".join(f"<li>Room {room.text}</li>" for room in found) or "<p>Nobody</p>")
+
+
+@flaw("/xpathi/boolean", "GET", "POST")
+def xpath_boolean(flawed: bool):
+    name = asked("name", "li")
+    try:
+        query = f'//user[@name="{name}" and @pin]/room' if flawed else "//user[@name=$n and @pin]/room"
+        found = _STAFF.xpath(query, **_bound(flawed, name))
+    except (etree.XPathError, ValueError):
+        found = []
+    return page("".join(f"<li>Room {room.text}</li>" for room in found) or "<p>Nobody</p>", noisy=True)
+
+
+def _bound(flawed: bool, name: str) -> dict[str, str]:
+    return {} if flawed else {"n": "".join(sign for sign in name if sign.isprintable())}
+
+
+@flaw("/ldapi/error")
+def ldap_error(flawed: bool):
+    name = asked("uid", "li")
+    try:
+        found = ldap.search(f"(&(uid={name if flawed else ldap.escaped(name)})(objectClass=person))")
+    except ldap.BadFilter as error:
+        return page(f"<p>javax.naming.directory.InvalidSearchFilterException: {escape(str(error))}</p>", 500)
+    return page("".join(f"<li>{escape(mail)}</li>" for mail in found) or "<p>Nobody</p>")
+
+
+@flaw("/ldapi/boolean")
+def ldap_boolean(flawed: bool):
+    name = asked("uid", "li")
+    try:
+        found = ldap.search(f"(&(uid={name if flawed else ldap.escaped(name)})(objectClass=person))")
+    except ldap.BadFilter:
+        found = []
+    return page("".join(f"<li>{escape(mail)}</li>" for mail in found) or "<p>Nobody</p>")

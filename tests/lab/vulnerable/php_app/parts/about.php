@@ -1,0 +1,1 @@
+<p>About this office</p>
