@@ -129,18 +129,14 @@ def shape(kind: Kind) -> str:
 
 
 def indexed(value: Value | Bound) -> Bound:
-    """A value as it is indexed, compared and sorted by; halves of surrogate pairs become `?`.
+    """A value as it is indexed, compared and sorted by.
 
     Of a longer one than LONGEST_WORD what follows counts as a whole: alike or not.
     """
     plain = bound(value)
-    if isinstance(plain, int):
+    if isinstance(plain, int) or len(plain) <= LONGEST_WORD:
         return plain
-    # Also an enumeration becomes its text.
-    text = plain.encode("utf-8", "replace").decode()
-    if len(text) <= LONGEST_WORD:
-        return text
-    return f"{text[:LONGEST_WORD]}\x1f{hashlib.sha256(text.encode()).hexdigest()}"
+    return f"{plain[:LONGEST_WORD]}\x1f{hashlib.sha256(plain.encode('utf-8', 'replace')).hexdigest()}"
 
 
 def digest(*parts: str) -> str:
@@ -221,9 +217,13 @@ def audit_of(source: Document) -> AuditEntry:
     return AuditEntry(**_said(source))
 
 
-def coverage_document(scan: str, evaluation: Evaluation) -> Document:
-    """How an evaluation ended: what stores tell of it, without its weaknesses and what it observed."""
+def coverage_document(scan: str, evaluation: Evaluation, claim: str = "") -> Document:
+    """How an evaluation ended: what stores tell of it, without its weaknesses and what it observed.
+
+    `claim` tells who wrote it first, when two record the same.
+    """
     told = {
+        "claim": claim,
         "scan": scan,
         "system": evaluation.system,
         "asset": evaluation.asset,
@@ -280,8 +280,8 @@ def essence(kind: Kind, source: Document) -> bytes:
 
 
 def _values(field: Field, finding: Finding) -> Bound | list[Bound]:
-    values = [indexed(value) for value in field.read(finding)]
-    return values if field.many else values[0]
+    values = field.read(finding)
+    return [indexed(value) for value in values] if field.many else indexed(values[0])
 
 
 def _trigrams(field: Field, finding: Finding) -> list[str]:

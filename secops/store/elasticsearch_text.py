@@ -6,6 +6,7 @@ is the beginning of one of its trigrams. What could not stand in a word, spaces 
 """
 
 import unicodedata
+from operator import add
 
 from secops.store.elasticsearch_json import Document
 from secops.store.query import folded
@@ -30,8 +31,7 @@ _CODES = _codes()
 
 def trigrams(text: str) -> str:
     """What is written to the index for a text."""
-    codes = [*_coded(text), _END, _END]
-    return " ".join([one + two + three for one, two, three in zip(codes, codes[1:], codes[2:], strict=False)])
+    return _joined([*_coded(text), _END, _END])
 
 
 def holds(field: str, sought: str) -> Document:
@@ -39,8 +39,7 @@ def holds(field: str, sought: str) -> Document:
     codes = _coded(sought)
     if len(codes) < 3:
         return {"prefix": {field: "".join(codes)}}
-    phrase = " ".join([one + two + three for one, two, three in zip(codes, codes[1:], codes[2:], strict=False)])
-    return {"match_phrase": {field: phrase}}
+    return {"match_phrase": {field: _joined(codes)}}
 
 
 MAPPING: Document = {"type": "text", "analyzer": "whitespace", "norms": False}
@@ -48,4 +47,9 @@ MAPPING: Document = {"type": "text", "analyzer": "whitespace", "norms": False}
 
 
 def _coded(text: str) -> list[str]:
-    return [_CODES.get(character, character) for character in folded(text)]
+    characters = folded(text)
+    return list(map(_CODES.get, characters, characters))
+
+
+def _joined(codes: list[str]) -> str:
+    return " ".join(map(add, map(add, codes, codes[1:]), codes[2:]))
