@@ -25,7 +25,7 @@ class Fields:
 
     def wrong(self, text: Text) -> Misread:
         """The error to raise about this record."""
-        return Misread(text, line=self.line, record=self.record)
+        return Misread(text, line=self.line, column=min(self.line, 1), record=self.record)
 
     def has(self, key: str) -> bool:
         return self._values.get(key) is not None

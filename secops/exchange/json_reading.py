@@ -5,7 +5,8 @@ from typing import BinaryIO
 
 import orjson
 
-from secops.exchange.fields import Fields
+from secops.exchange.doubled_keys import TooDeep, doubled_key
+from secops.exchange.fields import Fields, short
 from secops.exchange.misread import Misread
 from secops.model.text import Text
 
@@ -14,6 +15,11 @@ LONGEST_LINE = 8 << 20
 LARGEST_DOCUMENT = 64 << 20
 """Bytes of a report that is one JSON document."""
 _MARK = b"\xef\xbb\xbf"
+_SENTENCES = {
+    "number is infinity": Text("数字过大", "a number is too large"),
+    "depth limit": Text("嵌套过深,不予读取", "nested too deeply to be read"),
+}
+"""By how orjson begins its message."""
 
 
 def json_lines(stream: BinaryIO) -> Iterator[Fields]:
@@ -38,19 +44,41 @@ def json_document(stream: BinaryIO) -> Fields:
 
 def _parsed(body: bytes, first_line: int) -> object:
     try:
-        return orjson.loads(body)
+        value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        line, column = first_line + error.lineno - 1, error.colno
+        raise _unread(body, first_line, error) from None
+    try:
+        doubled = doubled_key(body, value)
+    except TooDeep:
+        raise Misread(Text("嵌套过深,不予读取", "nested too deeply to be read"), line=first_line, column=1) from None
+    if doubled is not None:
+        key, place = doubled
+        line, column = _place(body, place, first_line)
+        text = Text(f'同一对象中键 "{short(key, 80)}" 出现了两次', f'the key "{short(key, 80)}" is twice in one object')
+        raise Misread(text, line=line, column=column)
+    return value
+
+
+def _unread(body: bytes, first_line: int, error: orjson.JSONDecodeError) -> Misread:
+    """Why it is no JSON, and where."""
+    line, column = first_line + error.lineno - 1, error.colno
+    for begins, text in _SENTENCES.items():
+        if error.msg.startswith(begins):
+            return Misread(text, line=line, column=column)
     if body[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in body[:2]:
-        raise Misread(Text("不是 UTF-8 编码(像是 UTF-16)", "not UTF-8; it looks like UTF-16"), line=line, column=1)
+        return Misread(Text("不是 UTF-8 编码(像是 UTF-16)", "not UTF-8; it looks like UTF-16"), line=line, column=1)
     try:
         body.decode()
     except UnicodeDecodeError as wrong:
-        line = first_line + body.count(b"\n", 0, wrong.start)
-        column = wrong.start - body.rfind(b"\n", 0, wrong.start)
-        raise Misread(Text("不是 UTF-8 编码", "not UTF-8"), line=line, column=column) from None
+        line, column = _place(body, wrong.start, first_line)
+        return Misread(Text("不是 UTF-8 编码", "not UTF-8"), line=line, column=column)
     ends = Text("不是有效的 JSON,可能被截断", "not valid JSON; it may be cut short")
-    raise Misread(ends, line=line, column=column)
+    return Misread(ends, line=line, column=column)
+
+
+def _place(body: bytes, offset: int, first_line: int) -> tuple[int, int]:
+    """Line and column of a byte."""
+    return first_line + body.count(b"\n", 0, offset), offset - body.rfind(b"\n", 0, offset)
 
 
 def _too_large(limit: int, what: Text) -> Text:

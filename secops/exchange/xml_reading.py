@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Iterator
 from typing import BinaryIO
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
 from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import iterparse
+from defusedxml.ElementTree import XMLParser, iterparse
 
 from secops.exchange.misread import Misread
 from secops.model.text import Text
@@ -44,21 +44,37 @@ class _Bounded:
         return part
 
 
+class _Shallow(TreeBuilder):
+    """Builds elements as long as they are not too deep within one another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._depth = 0
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> Element:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise Misread(Text(f"元素嵌套超过 {DEEPEST} 层", f"elements are nested deeper than {DEEPEST}"))
+        return super().start(tag, attrs)
+
+    def end(self, tag: str, /) -> Element:
+        self._depth -= 1
+        return super().end(tag)
+
+
 def xml_elements(stream: BinaryIO, wanted: Collection[str]) -> Iterator[Element]:
     """The elements of these local names that are not within one another, whole, at their end; then they are forgotten.
 
     Raises Misread with line and column for what is not well-formed, and for entities of the file's own.
     """
-    bounded = _Bounded(stream)
+    bounded, parser = _Bounded(stream), XMLParser(target=_Shallow())
     path: list[Element] = []
     inside = 0
     try:
-        for event, element in iterparse(bounded, events=("start", "end")):
+        for event, element in iterparse(bounded, events=("start", "end"), parser=parser):
             if event == "start":
                 path.append(element)
                 inside += local_name(element) in wanted
-                if len(path) > DEEPEST:
-                    raise Misread(Text(f"元素嵌套超过 {DEEPEST} 层", f"elements are nested deeper than {DEEPEST}"))
                 continue
             bounded.element_ended()
             path.pop()
@@ -75,11 +91,18 @@ def xml_elements(stream: BinaryIO, wanted: Collection[str]) -> Iterator[Element]
         ends = Text("不是有效的 XML,可能被截断", "not well-formed XML; it may be cut short")
         raise Misread(ends, line=line, column=column + 1) from None
     except DefusedXmlException:
-        raise Misread(
-            Text("XML 自带实体定义,不予读取", "the XML defines entities of its own and is not read")
-        ) from None
+        text = Text("XML 自带实体定义,不予读取", "the XML defines entities of its own and is not read")
+        raise _at(Misread(text), parser) from None
+    except Misread as error:
+        raise _at(error, parser) from None
     except (LookupError, ValueError):
-        raise Misread(Text("XML 的编码无法识别", "the encoding of the XML cannot be read")) from None
+        raise Misread(Text("XML 的编码无法识别", "the encoding of the XML cannot be read"), line=1, column=1) from None
+
+
+def _at(error: Misread, parser: XMLParser) -> Misread:
+    """The error at the place that the parser has come to."""
+    error.line, error.column = parser.parser.CurrentLineNumber, parser.parser.CurrentColumnNumber + 1
+    return error
 
 
 def local_name(element: Element) -> str:

@@ -54,8 +54,9 @@ def _ignore(size: int) -> None:
 class _Watched(io.RawIOBase):
     """A stream whose bytes are counted and digested as they are read."""
 
-    def __init__(self, raw: BinaryIO, on_read: Callable[[int], None]) -> None:
+    def __init__(self, raw: BinaryIO, name: str, on_read: Callable[[int], None]) -> None:
         self._raw = raw
+        self._name = name
         self._on_read = on_read
         self.digest = hashlib.sha256()
 
@@ -63,7 +64,11 @@ class _Watched(io.RawIOBase):
         return True
 
     def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
-        part = self._raw.read(len(buffer))
+        try:
+            part = self._raw.read(len(buffer))
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise BadInput(Text(f"无法读取 {self._name}:{why}", f"cannot read {self._name}: {why}")) from None
         buffer[: len(part)] = part
         self.digest.update(part)
         self._on_read(len(part))
@@ -91,7 +96,8 @@ def import_report(
 
     Raises BadFile at the first record that cannot be used, unless `keep_good`; then nothing is recorded.
     """
-    watched = _Watched(report, on_read)
+    settle = home.reviewer()
+    watched = _Watched(report, name, on_read)
     stream = io.BufferedReader(watched, _HEAD_BYTES)
     importer = _importer(format, stream.peek(_HEAD_BYTES), name)
     if complete and not importer.may_be_complete:
@@ -108,6 +114,7 @@ def import_report(
     closes = complete and bad is None
     scan = f"import-{importer.name}-{watched.digest.hexdigest()[:24]}" + "-complete" * closes
     recorded = home.store.record(scan, gathering.evaluations(closes))
+    settle()
     return Imported(scan, importer.name, gathering.records, gathering.unmatched, recorded, closes, bad)
 
 
@@ -134,6 +141,8 @@ def _importer(format: str, head: bytes, name: str) -> Importer:
                 f'there is no format "{format}"{hint.en}; known: {listed}',
             )
         )
+    if not head:
+        raise BadInput(Text(f"{name}:文件为空", f"{name}: the file is empty"))
     fitting = [one for one in known.values() if one.recognises(head)]
     if len(fitting) != 1:
         raise BadInput(

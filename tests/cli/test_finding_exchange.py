@@ -238,12 +238,12 @@ def test_keep_good_keeps_what_came_before_and_closes_nothing(home: Path, finding
     ("name", "body", "arguments", "sentence"),
     [
         ("missing", None, (), "cannot open"),
-        ("empty", b"", (), "cannot tell what kind of report"),
+        ("empty", b"", (), "the file is empty"),
         ("noise", bytes(range(256)), (), "cannot tell what kind of report"),
         ("named", b"{}", ("--format", "nucle"), 'did you mean "nuclei"'),
         ("nul", b'{"template-id":"a","matched-at":"\0"}', (), "nul:1:"),
         ("utf16", nuclei("a").encode("utf-16"), ("--format", "nuclei"), "UTF-16"),
-        ("deep", b'{"runs":' + b"[" * 100_000, (), "not valid JSON"),
+        ("deep", b'{"runs":' + b"[" * 100_000, (), "nested too deeply"),
         ("bomb", b'<!DOCTYPE n [<!ENTITY a "x">]><nmaprun>&a;</nmaprun>', (), "defines entities"),
     ],
 )

@@ -191,6 +191,14 @@ def test_a_cell_is_never_a_formula(cell: str) -> None:
     assert not defused(cell).lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
 
 
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0")))
+def test_a_cell_comes_back_without_its_apostrophe(cell: str) -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow([defused(cell)])
+    ((read,),) = csv.reader(io.StringIO(text.getvalue(), newline=""))
+    assert read.removeprefix("'") == cell
+
+
 def test_the_mark_is_there_when_asked_for() -> None:
     assert written("csv", [], replace(AROUND, byte_order_mark=True)).startswith(b"\xef\xbb\xbfid,")
     assert written("csv", []).startswith(b"id,")

@@ -38,9 +38,12 @@ def _cells(finding: Finding, around: Around) -> tuple[str, ...]:
 
 
 def defused(cell: str) -> str:
-    """The cell with an apostrophe before what a spreadsheet would take for a formula, also after spaces."""
+    """The cell with an apostrophe before what a spreadsheet would take for a formula, also after spaces.
+
+    One that begins with an apostrophe gets another, so that whoever takes one away has what was there.
+    """
     cell = encodable(cell).replace("\0", "\ufffd")
-    return f"'{cell}" if cell.lstrip(" ").startswith(_STARTS_A_FORMULA) else cell
+    return f"'{cell}" if cell.lstrip(" ").startswith(_STARTS_A_FORMULA) or cell.startswith("'") else cell
 
 
 def _line(cells: Iterable[str]) -> str:
