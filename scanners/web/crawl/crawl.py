@@ -49,11 +49,11 @@ class KeepsSession(Protocol):
         """The request with what else proves the session."""
         ...
 
-    async def before(self) -> bool:
-        """Log in when need be; False when that cannot be done."""
+    async def before(self) -> int:
+        """The number of the session, which is begun when need be; 0 when that cannot be done."""
         ...
 
-    async def after(self) -> bool:
+    async def after(self, session: int) -> bool:
         """Whether what was answered since `before` counts."""
         ...
 
@@ -156,13 +156,27 @@ class _Crawler:
 
     async def ask(self, wave: Sequence[Lead]) -> list[Reading] | None:
         """The readings of a wave; None when no session can be had for it."""
-        for _attempt in range(3):
-            if self._keeper and not await self._keeper.before():
+        readings = await self._in_session(wave)
+        if readings is not None or self._keeper is None:
+            return readings
+        # Something in this wave ends the session: one request at a time shows which.
+        found = list[Reading]()
+        for lead in wave:
+            alone = await self._in_session([lead]) or await self._in_session([lead])
+            if alone is None and not await self._keeper.before():
                 return None
-            readings = await self._answers(wave)
-            if self._keeper is None or await self._keeper.after():
-                return readings
-        return None
+            found += alone or [Reading(failure=LeftOut.OUT_OF_SESSION.value)]
+        return found
+
+    async def _in_session(self, wave: Sequence[Lead]) -> list[Reading] | None:
+        """The readings, if they were given to somebody logged in."""
+        if self._keeper is None:
+            return await self._answers(wave)
+        session = await self._keeper.before()
+        if not session:
+            return None
+        readings = await self._answers(wave)
+        return readings if await self._keeper.after(session) else None
 
     def take(self, wave: Sequence[Lead], readings: Sequence[Reading]) -> None:
         """Write down and learn."""

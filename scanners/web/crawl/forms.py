@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from urllib.parse import quote_from_bytes, urlsplit, urlunsplit
 
@@ -80,6 +80,22 @@ def form_leads(form: LexborNode, page: LexborHTMLParser, base: str, harvest: Har
             continue
         sent = [*entries, *_pressed(button)]
         harvest.add(_lead(way, sent, charset, harvest, _label(form, button), careful))
+
+
+def filled_form(html: str, base: str, charset: str, values: dict[str, str]) -> Lead | None:
+    """The request that sends the form with these fields, what else is in it as it stands there; None without one."""
+    page = LexborHTMLParser(html)
+    for form in islice(page.css("form"), 200):
+        own, buttons = _sorted_out(form, page)
+        entries = list(_entries(own))
+        if not set(values) <= {entry.name for entry in entries}:
+            continue
+        button = next(iter(buttons), None)
+        way = _way(form, button, base, charset)
+        sent = [replace(entry, value=values.get(entry.name, entry.value)) for entry in [*entries, *_pressed(button)]]
+        harvest = Harvest(base, charset)
+        return _lead(way, sent, _charset_of(form, charset), harvest, "", True) if way.url else None
+    return None
 
 
 def _sorted_out(form: LexborNode, page: LexborHTMLParser) -> tuple[list[LexborNode], list[LexborNode]]:

@@ -47,6 +47,10 @@ _MOST_EXAMPLES = 20
 _MOST_KNOWN = 200_000
 """Requests that are remembered: an endless site must not fill the memory."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_UNANSWERED = {
+    Reason.OUT_OF_SCOPE.value: LeftOut.OUT_OF_SCOPE,
+    LeftOut.OUT_OF_SESSION.value: LeftOut.OUT_OF_SESSION,
+}
 _GONE = frozenset({404, 410, 400, 501})
 
 
@@ -66,6 +70,7 @@ class Frontier:
         self._left_out: Counter[LeftOut] = Counter()
         self._examples: dict[LeftOut, list[str]] = defaultdict(list)
         self._failures: Counter[str] = Counter()
+        self._unanswered_seeds: list[str] = []
         self._shared: dict[str, None] = {}
         """Names that script files use, wherever they are included."""
         self._answered = self._asked = 0
@@ -92,9 +97,10 @@ class Frontier:
                 self._enter(lead, reading)
                 return
             self._failures[reading.failure] += 1
-            out = reading.failure == Reason.OUT_OF_SCOPE.value
+            if lead.source is Source.SEED:
+                self._unanswered_seeds.append(lead.url)
             if lead.source is not Source.PROBE:
-                self._leave_out(lead, LeftOut.OUT_OF_SCOPE if out else LeftOut.NO_ANSWER)
+                self._leave_out(lead, _UNANSWERED.get(reading.failure, LeftOut.NO_ANSWER))
             return
         self._answered += 1
         if lead.source is Source.MISS:

@@ -123,8 +123,10 @@ class Crawled:
     failures: Mapping[str, int]
     """Reasons of missing answers."""
 
+    unanswered_seeds: tuple[str, ...] = ()
+
     @property
-    def whole(self) -> bool:
-        """Nothing was left out for want of budget, session or answers."""
-        cut = (LeftOut.PAGES, LeftOut.TIME, LeftOut.OUT_OF_SESSION, LeftOut.NO_ANSWER, LeftOut.STOPPED)
-        return self.answered > 0 and not any(self.left_out.get(reason) for reason in cut)
+    def failed(self) -> bool:
+        """A start did not answer, the session was lost or the scan was stopped: there may be much more."""
+        lost = (LeftOut.OUT_OF_SESSION, LeftOut.STOPPED)
+        return not self.answered or bool(self.unanswered_seeds) or any(self.left_out.get(reason) for reason in lost)

@@ -1,0 +1,89 @@
+"""Crawls: the client, the session, the journal and the browser put together for one call."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from scanners.audit import AuditLog
+from scanners.safety import Safety
+from scanners.scope import Guard, Scope
+from scanners.web.client import Client
+from scanners.web.crawl.crawl import CrawlState, crawl
+from scanners.web.crawl.journal import CrawlJournal
+from scanners.web.crawl.plan import Crawled, CrawlPlan, Entry
+from scanners.web.crawl.rendering import open_browser
+from scanners.web.message import Request, Target
+from scanners.web.pace import Pace
+from scanners.web.sessions.keeper import SessionKeeper
+from scanners.web.sessions.session_file import load_session
+from secops.execution.secrets import Secrets
+from secops.model.text import Text
+from secops.support.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class CrawlWish:
+    """What somebody wants crawled, and how."""
+
+    plan: CrawlPlan
+    scope: Scope
+    profile: Safety = Safety.SAFE
+    """Above safe, forms are sent."""
+    rate: float = 150.0
+    """Requests a second to one address, at most."""
+    render: bool = False
+    session: Path | None = None
+    journal: Path | None = None
+    audit: Path | None = None
+
+
+def crawl_sites(wish: CrawlWish, watch: Callable[[CrawlState], None]) -> Crawled:
+    """Crawl. Raises BadInput for what cannot be used: addresses, session and journal files, a missing browser."""
+    return asyncio.run(_crawl(wish, watch))
+
+
+def line_of(entry: Entry) -> dict[str, object]:
+    """An entry as one line of output."""
+    return {
+        "url": entry.lead.url,
+        "method": entry.lead.method,
+        "parameters": list(dict.fromkeys(name for name, _ in entry.parameters)),
+        "found_on": entry.lead.found_on,
+        "fields": [{"name": name, "in": place} for name, place in entry.parameters],
+        "source": entry.lead.source.value,
+        "status": entry.status,
+    }
+
+
+async def _crawl(wish: CrawlWish, watch: Callable[[CrawlState], None]) -> Crawled:
+    session = load_session(wish.session) if wish.session else None
+    async with AsyncExitStack() as stack:
+        journal = stack.enter_context(CrawlJournal(wish.journal, wish.plan)) if wish.journal else None
+        audit = stack.enter_context(AuditLog(wish.audit)) if wish.audit else None
+        guard = Guard(wish.scope, audit=audit.record) if audit else Guard(wish.scope)
+        # Logging in is what the user asked for by the session file; the crawl itself keeps to its profile.
+        profile = max(wish.profile, Safety.NORMAL if session else Safety.SAFE, key=list(Safety).index)
+        client = await stack.enter_async_context(
+            Client(guard, profile=profile, pace=Pace(most=wish.rate, start=min(wish.rate, Pace().start)))
+        )
+        keeper = None
+        if session and wish.session:
+            folder = wish.session.resolve().parent
+            keeper = SessionKeeper(client, session, folder=folder, resolve_secret=Secrets(folder).resolve)
+            if not await keeper.before():
+                raise BadInput(keeper.trouble or Text("无法登录", "logging in failed"))
+        browser = None
+        if wish.render:
+            jar, dressed = (keeper.cookies, keeper.dressed) if keeper else (None, _as_it_is)
+            opened = open_browser(client, jar, submits=wish.plan.submits, dressed=dressed)
+            browser = await stack.enter_async_context(opened)
+        try:
+            return await crawl(client, wish.plan, journal=journal, keeper=keeper, browser=browser, watch=watch)
+        except ValueError as error:
+            raise BadInput(Text(f"不是网址:{error}", f"not a web address like https://host/: {error}")) from None
+
+
+def _as_it_is(_target: Target, request: Request) -> Request:
+    return request
