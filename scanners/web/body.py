@@ -125,19 +125,22 @@ class Body:
             return
         # In small pieces, so that a bomb shows in how little it took to swell.
         for start in range(0, len(data), _PIECE_BYTES):
-            piece = data[start : start + _PIECE_BYTES]
-            try:
-                # One byte more than fits tells a body that is too long from one that just fits.
-                out = self._decoder.feed(piece, self._limits.body_bytes - len(self.content) + 1)
-            except BrokenEncoding as error:
-                self._broken(error, data[start:])
+            if not self._decode(self._decoder, data[start : start + _PIECE_BYTES], data[start:]):
                 return
-            self._encoded_bytes += len(piece)
-            self._keep(out)
-            if self._swells():
-                self.fail(Reason.TOO_LARGE, Text("应答是压缩炸弹", "the answer is a compression bomb"))
-            if self.ended:
-                return
+
+    def _decode(self, decoder: Decoder, piece: bytes, rest: bytes) -> bool:
+        """Decode a piece; whether the next one is wanted. `rest` is what is kept when nothing can be decoded."""
+        try:
+            # One byte more than fits tells a body that is too long from one that just fits.
+            out = decoder.feed(piece, self._limits.body_bytes - len(self.content) + 1)
+        except BrokenEncoding as error:
+            self._broken(error, rest)
+            return False
+        self._encoded_bytes += len(piece)
+        self._keep(out)
+        if self._swells():
+            self.fail(Reason.TOO_LARGE, Text("应答是压缩炸弹", "the answer is a compression bomb"))
+        return not self.ended
 
     def _keep(self, data: bytes) -> None:
         room = self._limits.body_bytes - len(self.content)

@@ -110,11 +110,11 @@ class Client:
         """Send many requests, `concurrency` of them under way at a time, without a task for each.
 
         `on_answer` is called with each request as given and its answer, in order of arrival; what it raises ends the
-        batch and is raised here. `requests` is read as far as needed. How many go at once over the wire is decided
-        by the pace.
+        batch and is raised here. `requests` is read as far as needed, and no further once the scan is killed. How
+        many go at once over the wire is decided by the pace.
         """
         seconds = timeout_seconds or self.patience.total_seconds
-        batch = _Batch(target, iter(requests), on_answer)
+        batch = _Batch(self.guard, target, iter(requests), on_answer)
         await batch.run([Exchange(self, session, redirects, seconds, batch.settle) for _ in range(concurrency)])
 
     def kill(self) -> None:
@@ -228,8 +228,13 @@ class _Batch:
     """Many exchanges with one target; each that settles goes again with the next request."""
 
     def __init__(
-        self, target: Target, requests: Iterator[Request], on_answer: Callable[[Request, Answer], None]
+        self,
+        guard: Guard,
+        target: Target,
+        requests: Iterator[Request],
+        on_answer: Callable[[Request, Answer], None],
     ) -> None:
+        self._guard = guard
         self._target = target
         self._requests = requests
         self._on_answer = on_answer
@@ -269,6 +274,7 @@ class _Batch:
     def _fill(self) -> None:
         """Send as many as there is room for; what ends at once makes room in this loop, not deeper down."""
         self._filling = True
+        self._over = self._over or self._guard.stop.is_set()
         while self._free and not self._over:
             try:
                 request = next(self._requests, None)

@@ -5,9 +5,12 @@ A lane is one target; a gate is one address, which several lanes may share.
 
 import asyncio
 from collections import deque
+from collections.abc import Coroutine
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic
+from typing import Any, TypeVar
 
 from scanners.endings import OutOfScope, Stopped
 from scanners.scope import Address, Guard
@@ -20,6 +23,7 @@ from scanners.web.pace import Gate, Pace
 from secops.model.text import Text
 from secops.support.clock import now as wall_clock
 
+Given = TypeVar("Given")
 _SWEEP_SECONDS = 0.05
 _IDLE_SECONDS = 15.0
 _FRESH_SECONDS = 1.0
@@ -133,7 +137,7 @@ class Pool:
         self._opening = 0
         self._idle = 0
         self._closed = False
-        self._dials: set[asyncio.Task[None]] = set()
+        self._dials: set[asyncio.Task[Any]] = set()
         self._sweep = self._loop.call_later(_SWEEP_SECONDS, self._sweep_once)
 
     def submit(self, dispatch: Dispatch) -> None:
@@ -309,7 +313,7 @@ class Pool:
                 self._send(connection, dispatch)
                 return
         if self._may_open(lane):
-            self._spawn(self._dial(lane, dispatch))
+            self._dial(lane, dispatch)
         else:
             lane.waiting.append(dispatch)
             self._hungry[lane] = None
@@ -341,35 +345,36 @@ class Pool:
         dispatch.start()
         connection.send(dispatch)
 
-    async def _dial(self, lane: Lane, dispatch: Dispatch) -> None:
-        """Open a connection and send over it."""
-        gate = lane.gate
-        assert gate is not None
+    def _dial(self, lane: Lane, dispatch: Dispatch) -> None:
+        """Begin to open a connection, which counts from now on."""
+        assert lane.gate is not None
         dispatch.start()
-        gate.open += 1
+        lane.gate.open += 1
         self._opening += 1
-        failure = _KILLED
-        connection: Connection | None = None
-        try:
-            connection = await self._opened(lane, dispatch.deadline)
-            failure = _GONE
-        except NotOpened as error:
-            failure = error.failure
-            gate.learn_failure(monotonic())
-        except Exception as error:
-            failure = Failure(Reason.BUG, Text(f"程序缺陷:{error!r}", f"our bug: {error!r}"))
-            raise
-        finally:
-            self._opening -= 1
-            if connection is None or connection.closed or self._closed:
-                gate.open -= 1
-                if connection is not None:
-                    connection.abort()
-                dispatch.done(None, failure)
-                self._feed()
-        if connection is not None and not connection.closed:
+        dial = self._spawn(self._opened(lane, dispatch.deadline))
+        dial.add_done_callback(partial(self._dialled, lane, dispatch))
+
+    def _dialled(self, lane: Lane, dispatch: Dispatch, dial: "asyncio.Task[Connection]") -> None:
+        """Send over the new connection, or tell why there is none."""
+        assert lane.gate is not None
+        self._opening -= 1
+        error = None if dial.cancelled() else dial.exception()
+        connection = None if dial.cancelled() or error is not None else dial.result()
+        if connection is not None and not connection.closed and not self._closed:
             self._connections[connection] = None
             self._send(connection, dispatch)
+            return
+        lane.gate.open -= 1
+        failure = _KILLED if dial.cancelled() or self._closed else _GONE
+        if isinstance(error, NotOpened):
+            failure = error.failure
+            lane.gate.learn_failure(monotonic())
+        elif error is not None:
+            failure = Failure(Reason.BUG, Text(f"程序缺陷:{error!r}", f"our bug: {error!r}"))
+        if connection is not None:
+            connection.abort()
+        dispatch.done(None, failure)
+        self._feed()
 
     async def _opened(self, lane: Lane, deadline: float) -> Connection:
         try:
@@ -444,7 +449,7 @@ class Pool:
                     # To the end of the line.
                     self._hungry.pop(lane)
                     self._hungry[lane] = None
-                self._spawn(self._dial(lane, dispatch))
+                self._dial(lane, dispatch)
 
     def _sweep_once(self) -> None:
         """Everything that a clock decides, for all connections at once: cheaper than a timer each."""
@@ -461,10 +466,11 @@ class Pool:
             elif connection.idle_since and now - connection.idle_since > _IDLE_SECONDS:
                 connection.abort()
 
-    def _spawn(self, work: "asyncio._CoroutineLike[None]") -> None:
+    def _spawn(self, work: Coroutine[Any, Any, Given]) -> "asyncio.Task[Given]":
         task = self._loop.create_task(work)
         self._dials.add(task)
         task.add_done_callback(self._dials.discard)
+        return task
 
 
 def _retry_after(response: Response) -> float | None:

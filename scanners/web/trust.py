@@ -1,6 +1,7 @@
 """Whether the certificates that a server showed lead to a trusted authority, judged without asking it again."""
 
 import ssl
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
@@ -47,4 +48,7 @@ def _subject(host: str) -> x509.DNSName | x509.IPAddress:
 @lru_cache(maxsize=4)
 def _roots(authorities: str) -> tuple[x509.Certificate, ...]:
     files = [found for found in (ssl.get_default_verify_paths().cafile, authorities) if found]
-    return tuple(root for file in files for root in x509.load_pem_x509_certificates(Path(file).read_bytes()))
+    with warnings.catch_warnings():
+        # Some public roots are older than today's rules for serial numbers.
+        warnings.simplefilter("ignore")
+        return tuple(root for file in files for root in x509.load_pem_x509_certificates(Path(file).read_bytes()))
