@@ -25,9 +25,9 @@ def from_document(document: bytes | str) -> Finding:
     for name in ("first_seen", "last_seen", "last_evaluated", "state_since"):
         fields[name] = datetime.fromisoformat(fields[name])
     fields["state"] = State(fields["state"])
-    fields["weakness"] = _weakness(fields["weakness"])
+    fields["weakness"] = weakness_of(fields["weakness"])
     if fields.get("deadline"):
-        fields["deadline"] = Deadline(**_with_moments(fields["deadline"], Deadline))
+        fields["deadline"] = deadline_of(fields["deadline"])
     fields["parts"] = tuple(fields.get("parts", ()))
     return Finding(**fields)
 
@@ -39,8 +39,17 @@ def acceptance_to_document(acceptance: Acceptance) -> bytes:
 
 def acceptance_from_document(document: bytes | str) -> Acceptance:
     """The acceptance that `acceptance_to_document` wrote."""
-    fields = _with_moments(orjson.loads(document), Acceptance)
-    return Acceptance(**fields | {"up_to": Severity(fields["up_to"])})
+    return acceptance_of_fields(orjson.loads(document))
+
+
+def acceptance_of_fields(fields: dict[str, Any]) -> Acceptance:
+    """An acceptance from its JSON."""
+    return Acceptance(**_with_moments(fields, Acceptance) | {"up_to": Severity(fields["up_to"])})
+
+
+def deadline_of(fields: dict[str, Any]) -> Deadline:
+    """A deadline from its JSON."""
+    return Deadline(**_with_moments(fields, Deadline))
 
 
 _MOMENTS = {
@@ -54,7 +63,8 @@ def _with_moments(fields: dict[str, Any], kind: type) -> dict[str, Any]:
     return fields | moments
 
 
-def _weakness(fields: dict[str, Any]) -> Weakness:
+def weakness_of(fields: dict[str, Any]) -> Weakness:
+    """A weakness from its JSON, which is used up."""
     fields["weakness_class"] = WeaknessClass(fields["weakness_class"])
     fields["severity"] = Severity(fields["severity"])
     for name in ("title", "reason", "mend"):

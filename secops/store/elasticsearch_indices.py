@@ -90,6 +90,14 @@ class Indices:
             raise IndexMissing(self.server.name)
         return written
 
+    def appended_to(self) -> dict[str, str]:
+        """By each kind that is only appended, the index that is written now. Raises IndexMissing."""
+        there = self.server.indices(f"{self.prefix}-*")
+        newest = {kind.value: self.written(kind, self.of_kind(kind, there)) for kind in Kind if kind.append_only}
+        if not all(newest.values()):
+            raise IndexMissing(self.server.name)
+        return newest
+
     def set_up(self, now: datetime) -> SetUp:
         """Make what is missing; doing it again is fine. Raises BadInput when a name is another program's."""
         there = self.server.indices(f"{self.prefix}-*")

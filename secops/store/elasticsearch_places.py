@@ -10,10 +10,11 @@ from typing import Any
 from secops.model.outcome import Evaluation, Outcome
 from secops.model.text import Text
 from secops.store.elasticsearch_documents import coverage_document, digest, indexed, place_id, told_of
+from secops.store.elasticsearch_ecs import moment
 from secops.store.elasticsearch_json import Document, encoded
 from secops.store.entries import Approving
 from secops.store.finding_store import Approval, CoverageRow, StoredObservation
-from secops.support.clock import from_text, to_text
+from secops.support.clock import from_text
 
 
 def coverage_key(scan: str, evaluation: Evaluation) -> str:
@@ -37,7 +38,7 @@ def coverage_row(told: Document, last_successful: str | None) -> CoverageRow:
 
 def place_document(before: Document | None, scan: str, evaluation: Evaluation) -> Document:
     """The place with one more evaluation; `before` is its document when it has one."""
-    at = to_text(evaluation.started)
+    at = moment(evaluation.started)
     known: Document = told_of(before) if before else {"newest": None, "last_successful": None}
     if known["newest"] is None or at >= known["newest"]["at"]:
         known["newest"] = told_of(coverage_document(scan, evaluation))
@@ -94,7 +95,7 @@ def newest_document(evaluation: Evaluation) -> Document:
 
 def baseline_document(one: Approving, number: int) -> Document:
     """An approved observation; `number` orders those of one place."""
-    at, sha256 = to_text(one.at), hashlib.sha256(one.observation).hexdigest()
+    at, sha256 = moment(one.at), hashlib.sha256(one.observation).hexdigest()
     told = {"asset": one.asset, "check": one.check, "sha256": sha256, "approved_by": one.approved_by, "at": at}
     ours = _place(one.asset, one.check) | {
         "number": number,
@@ -115,7 +116,7 @@ def _observed(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "asset": evaluation.asset,
         "check": evaluation.check,
-        "at": to_text(evaluation.started),
+        "at": moment(evaluation.started),
         "sha256": hashlib.sha256(evaluation.observation).hexdigest(),
     }
 

@@ -8,7 +8,7 @@ import pytest
 
 from secops.store.finding_store import FindingStore
 from tests.contracts.evaluations import at
-from tests.contracts.store_maker import StoreMaker, makers
+from tests.contracts.store_maker import StoreMaker, makers, names
 
 
 class Clock:
@@ -21,7 +21,7 @@ class Clock:
         return at(self.minutes)
 
 
-@pytest.fixture(params=sorted(makers()))
+@pytest.fixture(params=names())
 def maker(request: pytest.FixtureRequest) -> StoreMaker:
     return makers()[request.param]
 

@@ -17,10 +17,10 @@ from secops.store.query_text import parse
 from secops.support.errors import BadInput
 from tests.contracts.evaluations import evaluation, id_of, weakness
 from tests.contracts.queries import PRESENT, queries, scans
-from tests.contracts.store_maker import StoreMaker, makers
+from tests.contracts.store_maker import StoreMaker, makers, names
 
 
-@pytest.fixture(params=sorted(makers()))
+@pytest.fixture(params=names())
 def maker(request: pytest.FixtureRequest) -> StoreMaker:
     return makers()[request.param]
 

@@ -1,0 +1,89 @@
+"""One course of shipping: where to, at what pace, and what is known of what was written on the way."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from secops.store.elasticsearch_documents import Kind
+from secops.store.elasticsearch_indices import Indices
+from secops.store.elasticsearch_kept import By, Kept, Note
+from secops.store.elasticsearch_sending import Sender
+from secops.store.elasticsearch_server import Found
+from secops.support.errors import Incomplete
+
+Place = tuple[str, str]
+_MOST_FRESH = 20_000
+"""Findings whose state is remembered because searches may not know it yet."""
+
+
+class RouteLost(Incomplete):
+    """An index that entries were sent to is gone; they are to be sent elsewhere."""
+
+
+@dataclass(slots=True)
+class Fresh:
+    """What was written and searches may not find yet, as it is on the server."""
+
+    findings: dict[str, Kept] = field(default_factory=dict)
+    places: defaultdict[Place, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """The findings above by asset and check."""
+    documents: dict[tuple[Kind, str], Found] = field(default_factory=dict)
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time for a refresh."""
+        return len(self.findings) + len(self.documents) >= _MOST_FRESH
+
+    def put(self, one: Kept) -> None:
+        """Remember a finding as it was just written."""
+        self.findings[one.finding.id] = one
+        self.places[one.finding.asset, one.finding.check].add(one.finding.id)
+
+    def clear(self) -> None:
+        """Searches know all of it."""
+        self.findings.clear()
+        self.places.clear()
+        self.documents.clear()
+
+
+@dataclass(slots=True)
+class Course:
+    """From the lock of an outbox to its release."""
+
+    indices: Indices
+    outbox: str
+    route: Mapping[str, str]
+    """By kind that is only appended, the index where entries are sent to."""
+    sender: Sender
+    readers: Executor
+    sent_before: int
+    """Entries up to this number may have been sent before."""
+    dead: frozenset[int]
+    """Numbers of dead letters: of these not everything was written."""
+    floor: int = 0
+    """All entries below this number are done."""
+    fresh: Fresh = field(default_factory=Fresh)
+    contents: set[str] = field(default_factory=set)
+    """Digests of some that are there."""
+    lagging: bool = False
+    """Whether searches do not know all findings that were written. Whoever searches for all else refreshes it first."""
+
+    def appending(self, kind: Kind) -> str:
+        """What to append through."""
+        return self.indices.own(self.route[kind.value])
+
+    def refresh(self) -> None:
+        """Let searches find all findings."""
+        if self.lagging:
+            self.indices.server.refresh(self.indices.alias(Kind.FINDINGS))
+        self.lagging = False
+        self.fresh.clear()
+
+    def surely_written(self, by: By) -> bool:
+        """Whether what an entry was to write afterwards is there."""
+        return by[0] == self.outbox and by[1] < self.floor and by[1] not in self.dead
+
+    def left_over(self, notes: Iterable[Note]) -> list[Note]:
+        """Those of the notes that an earlier try of ours may not have brought among the events."""
+        return [note for note in notes if note.by[0] == self.outbox and self.floor <= note.by[1] <= self.sent_before]

@@ -1,0 +1,408 @@
+"""One drain of an outbox: chunk after chunk, each merged while the one before it is on its way.
+
+The events of a chunk are written behind its findings, along with the next chunk; then the chunk is struck off.
+"""
+
+import random
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import Executor, Future, wait
+from dataclasses import dataclass, field
+
+from secops.model.text import Text
+from secops.store.edits import Merge, Rekey, Split
+from secops.store.elasticsearch_course import Course
+from secops.store.elasticsearch_documents import Kind
+from secops.store.elasticsearch_errors import IndexMissing, Refused
+from secops.store.elasticsearch_groups import write_together
+from secops.store.elasticsearch_kept import Kept, Note
+from secops.store.elasticsearch_merging import Job, Merging
+from secops.store.elasticsearch_reading import Claims, Picture, claim, patch, read, wait_for_writes
+from secops.store.elasticsearch_sending import packed
+from secops.store.elasticsearch_server import Action, Found, Result, Status
+from secops.store.entries import Deciding, Editing
+from secops.store.event import Recorded
+from secops.store.merge import Changes
+from secops.store.outbox import Entry, Outbox, Outcome
+from secops.support.errors import Incomplete, JindunError
+
+_MOST_ENTRIES = 5_000
+_MOST_ROUNDS = 200
+_LONGEST_PAUSE_SECONDS = 0.2
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """Entries that are shipped together, and what becomes of them."""
+
+    entries: list[Entry]
+    claims: Claims
+    effects: dict[int, Changes] = field(default_factory=dict)
+    refusals: dict[int, JindunError] = field(default_factory=dict)
+    """Entries that change nothing as things stand."""
+    dead: dict[int, str] = field(default_factory=dict)
+    """Those of which the server takes a document never, and why."""
+    missed: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Findings that these did not reach."""
+    notes: dict[str, Note] = field(default_factory=dict)
+    """Events to be written."""
+    apart: bool = False
+    """Whether one of several entries is not to be taken: it is to be found out which."""
+
+
+@dataclass(slots=True)
+class _Try:
+    """Entries of a chunk, merged into what is on the server."""
+
+    chunk: _Chunk
+    merging: Merging
+    findings: list[Kept]
+    """Those that are written each by itself."""
+    groups: list[tuple[Kept, dict[str, Kept]]]
+    """Those that change together: a leader and the others."""
+    jobs: list[Job]
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A try on its way, behind it the events of the chunk before."""
+
+    tried: _Try
+    results: "Future[list[Result]]"
+    before: _Chunk | None
+    events: list[Job]
+
+
+class Drain:
+    """Ships until nothing is left, or the last wanted number is done."""
+
+    def __init__(
+        self,
+        course: Course,
+        outbox: Outbox,
+        wire: Executor,
+        until: int | None,
+        mine: Collection[int],
+        told: dict[int, Outcome],
+        sent: int,
+    ) -> None:
+        """
+        Args:
+            mine: numbers whose outcomes are put into `told`; others are left with the outbox.
+            sent: up to this number the outbox knows that entries may be sent.
+        """
+        self._course = course
+        self._outbox = outbox
+        self._wire = wire
+        self._until = until
+        self._mine = mine
+        self._told = told
+        self._sent = sent
+        self._flight: _Flight | None = None
+
+    def run(self) -> None:
+        """Raises Incomplete when the server does not let us finish; what was done until then stays done."""
+        try:
+            self._run()
+        finally:
+            if self._flight:
+                # Nobody else is to ship while something of ours may still arrive.
+                wait([self._flight.results])
+
+    def _run(self) -> None:
+        at = 0
+        while entries := self._next(at):
+            at = entries[-1].number
+            exactly = any(isinstance(entry.write, Editing | Deciding) for entry in entries)
+            if exactly:
+                self._arrive()
+            chunk, picture = self._prepare(entries, exactly)
+            before = self._land()
+            if not exactly:
+                patch(self._course, picture, entries)
+            self._launch(chunk, picture, before)
+        self._arrive()
+
+    def _next(self, at: int) -> list[Entry]:
+        """The next chunk; a change of several findings is one by itself."""
+        limit = self._course.sender.pace.limit_bytes
+        entries = self._outbox.after(at, limit_bytes=limit, limit=_MOST_ENTRIES)
+        entries = [entry for entry in entries if self._until is None or entry.number <= self._until]
+        several = (place for place, entry in enumerate(entries) if _changes_several(entry))
+        return entries[: max(next(several, len(entries)), 1)]
+
+    def _prepare(self, entries: list[Entry], exactly: bool) -> tuple[_Chunk, Picture]:
+        if entries[-1].number > self._sent:
+            self._sent = self._outbox.sending()
+        if self._course.fresh.full:
+            self._course.refresh()
+        claims = claim(self._course, entries)
+        chunk = _Chunk(entries, claims, dead=dict(claims.refused))
+        left = [entry for entry in entries if entry.number not in claims.lost | claims.refused.keys()]
+        return chunk, read(self._course, left, exactly=exactly)
+
+    def _launch(self, chunk: _Chunk, picture: Picture, before: _Chunk | None) -> None:
+        """Merge, and let the wire do the rest."""
+        tried = self._try(chunk, chunk.entries, picture)
+        events = self._events(before) if before else []
+        actions = [packed(action) for action in (*self._actions(tried), *(job.action for job in events))]
+        self._flight = _Flight(tried, self._wire.submit(self._course.sender.send, actions), before, events)
+
+    def _land(self) -> _Chunk | None:
+        """What flies is written, whatever stood in the way, but for its events; the chunk before it is struck off."""
+        flight = self._flight
+        if flight is None:
+            return None
+        results = flight.results.result()
+        self._flight = None
+        count = len(results) - len(flight.events)
+        if flight.before:
+            self._written_events(flight.before, flight.events, results[count:])
+            self._strike_off(flight.before)
+        chunk = flight.tried.chunk
+        again = self._taken(flight.tried, results[:count])
+        self._once_more(chunk, again)
+        return chunk
+
+    def _arrive(self) -> None:
+        """Land, and strike that off as well."""
+        chunk = self._land()
+        if chunk:
+            events = self._events(chunk)
+            self._written_events(chunk, events, self._course.sender.send([job.action for job in events]))
+            self._strike_off(chunk)
+
+    # --- one try
+
+    def _try(self, chunk: _Chunk, entries: Sequence[Entry], picture: Picture) -> _Try:
+        merging = Merging(self._course, picture, chunk.claims)
+        merging.merge(entries)
+        chunk.refusals |= merging.refusals
+        for note in (*merging.left_over(), *merging.carried):
+            chunk.notes[note.id] = note
+        alone, groups = _grouped(merging, entries)
+        return _Try(chunk, merging, alone, groups, merging.documents())
+
+    def _actions(self, tried: _Try) -> list[Action]:
+        """Findings that change alone, then the rest."""
+        return [*map(self._finding_action, tried.findings), *(job.action for job in tried.jobs)]
+
+    def _finding_action(self, one: Kept) -> Action:
+        indices = self._course.indices
+        if one.found is None:
+            return Action(indices.alias(Kind.FINDINGS), one.finding.id, one.document())
+        return Action(indices.own(one.found.index), one.finding.id, one.document(), one.found)
+
+    def _taken(self, tried: _Try, results: Sequence[Result]) -> set[int]:
+        """Remember what was written; the numbers of entries that have to be merged once more."""
+        count = len(tried.findings)
+        verdict = _Verdict(self._course, tried)
+        for one, result in zip(tried.findings, results[:count], strict=True):
+            verdict.of_finding(one, result)
+        for job, result in zip(tried.jobs, results[count:], strict=True):
+            verdict.of_document(job, result)
+        for leader, others in tried.groups:
+            verdict.of_group(leader, others, write_together(self._course, leader, others))
+        verdict.keep_effects()
+        if verdict.stuck:
+            wait_for_writes(self._course, verdict.stuck.status, verdict.stuck.reason)
+        return verdict.again
+
+    def _once_more(self, chunk: _Chunk, numbers: set[int]) -> None:
+        """Merge those again into what is there now, until nobody comes between."""
+        for round_number in range(_MOST_ROUNDS):
+            if not numbers:
+                return
+            if round_number:
+                longest = min(0.005 * 2**round_number, _LONGEST_PAUSE_SECONDS)
+                time.sleep(random.uniform(0, longest))  # noqa: S311
+            todo = [entry for entry in chunk.entries if entry.number in numbers]
+            # When a document of several entries is refused, each of them is tried by itself.
+            parts = [[entry] for entry in todo] if chunk.apart else [todo]
+            numbers = {number for part in parts for number in self._round(chunk, part)}
+        raise _crowded(self._course.indices.server.name)
+
+    def _round(self, chunk: _Chunk, entries: list[Entry]) -> set[int]:
+        tried = self._try(chunk, entries, read(self._course, entries, exactly=True))
+        return self._taken(tried, self._course.sender.send(self._actions(tried)))
+
+    # --- afterwards
+
+    def _events(self, chunk: _Chunk) -> list[Job]:
+        """The events of a chunk as documents, and those that stand in the audit, too."""
+        course, jobs = self._course, []
+        for note in chunk.notes.values():
+            by = (note.by[1],)
+            action = Action(course.appending(Kind.EVENTS), note.id, note.event_document())
+            jobs.append(Job(action, by, Kind.EVENTS, once=True))
+            if note.audit:
+                action = Action(course.appending(Kind.AUDIT), note.id, note.audit_document())
+                jobs.append(Job(action, by, Kind.AUDIT, once=True))
+        return jobs
+
+    def _written_events(self, chunk: _Chunk, jobs: Sequence[Job], results: Sequence[Result]) -> None:
+        while jobs:
+            stuck = [(job, result) for job, result in zip(jobs, results, strict=True) if not _is_there(job, result)]
+            for job, result in stuck:
+                if result.status is Status.REFUSED:
+                    _die(chunk, job.by, result.reason)
+            left = [(job, result) for job, result in stuck if result.status is not Status.REFUSED]
+            jobs = [job for job, _ in left]
+            if left:
+                wait_for_writes(self._course, left[0][1].status, left[0][1].reason)
+                results = self._course.sender.send([job.action for job in jobs])
+
+    def _strike_off(self, chunk: _Chunk) -> None:
+        outcomes: dict[int, Outcome] = {}
+        for entry in chunk.entries:
+            number = entry.number
+            effects = chunk.effects.get(number)
+            recorded = effects.recorded() if effects else Recorded()
+            refusal = chunk.refusals.get(number)
+            edits = isinstance(entry.write, Editing | Deciding)
+            if number in chunk.dead and not (entry.waited_for and edits):
+                self._outbox.bury(number, _refused(self._course, chunk.dead[number]).text, _missed(chunk, number))
+            elif refusal and not entry.waited_for:
+                self._outbox.bury(number, refusal.text)
+            elif number in chunk.dead:
+                refusal = _refused(self._course, chunk.dead[number])
+            outcomes[number] = Outcome(recorded, refusal)
+        self._outbox.done(outcomes, told=self._mine)
+        self._told |= {number: outcome for number, outcome in outcomes.items() if number in self._mine}
+        self._course.floor = chunk.entries[-1].number + 1
+        if chunk.dead:
+            self._course.dead = self._outbox.dead_claims()
+
+
+@dataclass(slots=True)
+class _Verdict:
+    """What the server said to a try."""
+
+    course: Course
+    tried: _Try
+    again: set[int] = field(default_factory=set)
+    stuck: Result | None = None
+    _written: set[str] = field(default_factory=set)
+
+    def of_finding(self, one: Kept, result: Result) -> None:
+        """One that changed alone."""
+        id = one.finding.id
+        self.course.lagging = True
+        if result.status is Status.OK:
+            self._keep(one, Found(id, {}, result.index, result.seq_no, result.primary_term))
+        else:
+            self.course.fresh.findings.pop(id, None)
+            self._failed(one.by, result, {id})
+
+    def of_group(self, leader: Kept, others: dict[str, Kept], result: Result) -> None:
+        """Several that changed together, or not."""
+        members = [leader, *others.values()]
+        for one in members:
+            self.course.fresh.findings.pop(one.finding.id, None)
+            if result.status is Status.OK and one.found is not None:
+                self._keep(one, one.found)
+        if result.status is Status.OK:
+            for one in members:
+                self._written.add(one.finding.id)
+                self._remember(one.notes)
+        else:
+            numbers = sorted({number for one in members for number in one.by})
+            self._failed(tuple(numbers), result, {one.finding.id for one in members})
+
+    def of_document(self, job: Job, result: Result) -> None:
+        """All else."""
+        action = job.action
+        if _is_there(job, result):
+            if job.kind is Kind.CONTENTS:
+                self.course.contents.add(action.id)
+            elif not job.once and action.document is not None:
+                found = Found(action.id, action.document, result.index, result.seq_no, result.primary_term)
+                self.course.fresh.documents[job.kind, action.id] = found
+        else:
+            self.course.fresh.documents.pop((job.kind, action.id), None)
+            self._failed(job.by, result, set())
+
+    def keep_effects(self) -> None:
+        """Of what recordings did, that which is written."""
+        for number, changes in self.tried.merging.changes.items():
+            kept = self.tried.chunk.effects.setdefault(number, Changes(changes.scan))
+            kept.new |= changes.new & self._written
+            kept.seen_again |= changes.seen_again & self._written
+            kept.reopened |= changes.reopened & self._written
+            kept.resolved |= changes.resolved & self._written
+
+    def _keep(self, one: Kept, found: Found) -> None:
+        self._written.add(one.finding.id)
+        self._remember(one.notes)
+        self.course.fresh.put(one.written(found))
+
+    def _remember(self, notes: Iterable[Note]) -> None:
+        for note in notes:
+            self.tried.chunk.notes[note.id] = note
+
+    def _failed(self, by: tuple[int, ...], result: Result, findings: set[str]) -> None:
+        if result.status is Status.REFUSED and len(by) == 1:
+            _die(self.tried.chunk, by, result.reason)
+            self.tried.chunk.missed[by[0]] |= findings
+            return
+        if result.status is Status.REFUSED:
+            self.tried.chunk.apart = True
+        if result.status in (Status.BLOCKED, Status.MISSING):
+            self.stuck = result
+        self.again |= set(by)
+
+
+def _is_there(job: Job, result: Result) -> bool:
+    if result.status is Status.MISSING and job.once:
+        raise IndexMissing(job.action.alias)
+    return result.status is Status.OK or (job.once and result.status is Status.CONFLICT)
+
+
+def _die(chunk: _Chunk, by: tuple[int, ...], reason: str) -> None:
+    for number in by:
+        chunk.dead.setdefault(number, reason)
+
+
+def _missed(chunk: _Chunk, number: int) -> frozenset[str] | None:
+    """The findings that a dead entry did not reach; None: it reached nothing."""
+    return None if number in chunk.claims.refused else frozenset(chunk.missed[number])
+
+
+def _refused(course: Course, reason: str) -> Refused:
+    return Refused(course.indices.server.name, "a document", reason)
+
+
+def _changes_several(entry: Entry) -> bool:
+    return isinstance(entry.write, Editing) and isinstance(entry.write.edit, Merge | Split | Rekey)
+
+
+def _grouped(merging: Merging, entries: Sequence[Entry]) -> tuple[list[Kept], list[tuple[Kept, dict[str, Kept]]]]:
+    """Changed findings that are written alone, and those that are written together."""
+    changed = merging.changed()
+    if len(merging.edited) > 1:
+        (write,) = (entry.write for entry in entries)
+        assert isinstance(write, Editing)
+        by_id = {one.finding.id: one for one in changed}
+        # One that is not there yet cannot be locked: its creation decides.
+        leader = next((one for one in changed if one.found is None), by_id.get(write.edit.finding) or changed[0])
+        by_id.pop(leader.finding.id)
+        return [], [(leader, by_id)]
+    alone: list[Kept] = []
+    parts: defaultdict[str, dict[str, Kept]] = defaultdict(dict)
+    for one in changed:
+        if one.finding.part_of:
+            parts[one.finding.part_of][one.finding.id] = one
+    for one in changed:
+        if not one.finding.part_of and one.finding.id not in parts:
+            alone.append(one)
+    return alone, [(merging.picture.findings[first], others) for first, others in parts.items()]
+
+
+def _crowded(where: str) -> Incomplete:
+    return Incomplete(
+        Text(
+            f"{where} 上太多人同时改动同一发现;已保存在本机,稍后会完成",
+            f"too many change the same finding at {where}; it is kept here and will be finished later",
+        )
+    )

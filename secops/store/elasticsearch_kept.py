@@ -1,0 +1,177 @@
+"""A finding as its document keeps it: with what makes writing it exact although the server knows no transactions.
+
+- `applied`: the number of the last entry of each outbox that reached it. An entry that is sent again after a crash
+  does not reach it twice.
+- `pending`: its last events, until it is certain that they stand among the events, which are written afterwards.
+- `lock` and `plan`: a change of several findings is decided by the write of one of them, the leader, that holds what
+  all are to become. The others are locked for it before. Whoever meets a locked one looks at its leader: with the
+  plan, they do what is left of it; without, they wait until it is there or nobody can be at it any more.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from secops.model.finding import Finding
+from secops.model.text import Text
+from secops.store.documents import from_document, to_document
+from secops.store.elasticsearch_documents import audit_document, event_document, finding_document, finding_of
+from secops.store.elasticsearch_json import Document
+from secops.store.elasticsearch_server import Found
+from secops.store.event import Event
+from secops.store.finding_store import AuditEntry
+from secops.support.clock import from_text, to_text
+
+By = tuple[str, int]
+"""An outbox and the number of one of its entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Somebody is about to change this finding together with others."""
+
+    by: By
+    leader: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An event of a finding that may not stand among the events yet."""
+
+    by: By
+    number: int
+    """Among the events of the finding, from 1."""
+    event: Event
+    audit: int = 0
+    """The number of the audit entry that says so, too; 0: none does."""
+
+    @property
+    def id(self) -> str:
+        """Of the event's document, and of the audit entry's."""
+        return f"{self.event.finding}.{self.number}"
+
+    def event_document(self) -> Document:
+        """To stand among the events."""
+        return event_document(self.event, self.number)
+
+    def audit_document(self) -> Document:
+        """To stand in the audit."""
+        event = self.event
+        entry = AuditEntry(event.at, event.actor, "edit", event.finding, event.change, event.reason)
+        return audit_document(entry, self.audit)
+
+    def to_json(self) -> Document:
+        """As it is kept."""
+        event = self.event
+        told = (event.revision, to_text(event.at), event.actor, event.change, event.reason.zh, event.reason.en)
+        return {"by": self.by, "number": self.number, "audit": self.audit, "event": told}
+
+
+@dataclass(slots=True)
+class Kept:
+    """One finding with all that, and how it is on the server."""
+
+    finding: Finding
+    found: Found | None = None
+    """None: it is not there."""
+    applied: dict[str, int] = field(default_factory=dict)
+    told: int | None = 0
+    """How many events it has; None: they are to be counted."""
+    pending: tuple[Note, ...] = ()
+    lock: Lock | None = None
+    plan: Document | None = None
+    by: tuple[int, ...] = ()
+    """Numbers of the entries that changed it since it was read."""
+    notes: tuple[Note, ...] = ()
+    """Events since it was read."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether it is to be written."""
+        return bool(self.by)
+
+    def put(self, finding: Finding, by: By) -> None:
+        """It becomes so through an entry."""
+        self.finding = finding
+        self.applied[by[0]] = max(by[1], self.applied.get(by[0], 0))
+        if by[1] not in self.by:
+            self.by = (*self.by, by[1])
+
+    def note(self, event: Event, by: By, audit: int = 0) -> None:
+        """One more event."""
+        assert self.told is not None
+        self.told += 1
+        self.notes = (*self.notes, Note(by, self.told, event, audit))
+
+    def written(self, found: Found) -> "Kept":
+        """As it is after it was written."""
+        return replace(
+            self,
+            found=found,
+            pending=(*self.pending, *self.notes),
+            notes=(),
+            by=(),
+            lock=None,
+            applied={**self.applied},
+        )
+
+    def extra(self, plan: Document | None = None) -> Document:
+        """What stands in its document beside the finding, when it is written."""
+        extra: Document = {
+            "applied": self.applied,
+            "told": self.told,
+            "pending": [note.to_json() for note in (*self.pending, *self.notes)],
+        }
+        if plan:
+            extra["plan"] = plan
+        return extra
+
+    def document(self, plan: Document | None = None) -> Document:
+        """As it is written."""
+        return finding_document(self.finding, self.extra(plan=plan))
+
+
+def kept_of(found: Found) -> Kept:
+    """The finding of a document."""
+    finding, extra = finding_of(found.source)
+    lock = extra.get("lock")
+    return Kept(
+        finding=finding,
+        found=Found(found.id, {}, found.index, found.seq_no, found.primary_term),
+        applied=extra.get("applied", {}),
+        told=extra.get("told"),
+        pending=tuple(_note_of(finding.id, told) for told in extra.get("pending", ())),
+        lock=Lock((lock[0], lock[1]), lock[2]) if lock else None,
+        plan=extra.get("plan"),
+    )
+
+
+def locked_document(source: Document, lock: Lock | None) -> Document:
+    """The finding of a document as it is, locked or free."""
+    finding, extra = finding_of(source)
+    extra.pop("lock", None)
+    if lock:
+        extra["lock"] = (*lock.by, lock.leader)
+    return finding_document(finding, extra)
+
+
+def plan_of(by: By, others: Mapping[str, Kept]) -> Document:
+    """What the others become."""
+    return {
+        "by": by,
+        "findings": {
+            id: {"finding": to_document(one.finding).decode(), "extra": one.extra()} for id, one in others.items()
+        },
+    }
+
+
+def planned_document(plan: Document, id: str) -> Document:
+    """One of the others of a plan, as it is to be written."""
+    told = plan["findings"][id]
+    return finding_document(from_document(told["finding"]), told["extra"])
+
+
+def _note_of(finding: str, told: dict[str, Any]) -> Note:
+    revision, at, actor, change, zh, en = told["event"]
+    event = Event(finding, revision, from_text(at), actor, change, Text(zh, en))
+    return Note((told["by"][0], told["by"][1]), told["number"], event, told["audit"])
