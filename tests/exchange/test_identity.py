@@ -80,7 +80,7 @@ PROBLEMS = st.builds(
 CIRCUMSTANCES = st.builds(
     Circumstances,
     severity=st.integers(0, 3),
-    words=st.text("漏洞 abc.", min_size=1, max_size=20),
+    words=st.text("漏洞 abc.", max_size=20).map("某{}".format),
     version=st.tuples(*[st.integers(0, 99)] * 3).map(lambda parts: ".".join(map(str, parts))),
     tool=st.sampled_from(["1.0", "2.3", "3.0.1-rc1"]),
     values=st.text("xyz0123456789%", max_size=5),
