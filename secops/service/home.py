@@ -2,7 +2,8 @@
 
 import os
 import ssl
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, time
 from functools import cached_property
 from ipaddress import ip_address
@@ -29,13 +30,16 @@ from secops.inventory.load import load_inventory
 from secops.model.city import Asset, AssetKind
 from secops.model.text import Text
 from secops.service.ledgers import Ledgers
+from secops.service.reviewing import Reviewed, Sla, ignore, review
 from secops.service.saved_queries import SavedQueries
 from secops.service.scanning import Eyes
 from secops.service.settings import Settings
+from secops.sla.holidays import load_calendar, shipped_calendar
+from secops.sla.policy import load_sla_policy, shipped_sla_policy
 from secops.store.finding_store import FindingStore
 from secops.store.sqlite_store import SqliteStore
 from secops.support.clock import now
-from secops.support.errors import BadInput
+from secops.support.errors import BadInput, Incomplete
 from secops.support.strict_yaml import read
 
 FILE = "jindun.yaml"
@@ -158,7 +162,31 @@ class Home:
     def eyes(self) -> Eyes:
         """Scans the city."""
         limits = Limits(self.settings.limits.total, self.settings.limits.per_target)
-        return Eyes(self.inventory, self.store, self._reach, limits)
+        return Eyes(self.inventory, self.store, self._reach, limits, self.reviewer())
+
+    @cached_property
+    def sla(self) -> Sla:
+        """By when findings are to be mended."""
+        wanted = self.settings.sla
+        policy = load_sla_policy(self.path(wanted.policy)) if wanted.policy else shipped_sla_policy()
+        calendar = load_calendar(self.path(wanted.holidays)) if wanted.holidays else shipped_calendar()
+        return Sla(policy, calendar)
+
+    def reviewer(self) -> Callable[[], None]:
+        """What is called when findings were recorded. A mistake in the rules is raised now, before anything is looked at;
+        a store that does not answer leaves the review to the next time.
+        """
+        sla = self.sla
+
+        def settle() -> None:
+            with suppress(Incomplete):
+                review(self.store, self.inventory, sla, now())
+
+        return settle
+
+    def review(self, *, anew: bool = False, on_looked: Callable[[int], None] = ignore) -> Reviewed:
+        """Bring acceptances and deadlines of findings up to now."""
+        return review(self.store, self.inventory, self.sla, now(), anew=anew, on_looked=on_looked)
 
     def _reach(self) -> Reach:
         trusted = self.settings.scope.authorities

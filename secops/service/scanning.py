@@ -44,12 +44,19 @@ class Eyes:
     """Looks at the city within the scope and writes down what it sees."""
 
     def __init__(
-        self, inventory: Inventory, store: FindingStore, make_reach: Callable[[], Reach], limits: Limits
+        self,
+        inventory: Inventory,
+        store: FindingStore,
+        make_reach: Callable[[], Reach],
+        limits: Limits,
+        review: Callable[[], object],
     ) -> None:
+        """`review` is called when a scan is recorded."""
         self._inventory = inventory
         self._store = store
         self._make_reach = make_reach
         self._limits = limits
+        self._review = review
 
     def pairs(self, assets: Iterable[Asset], checks: Sequence[str] = ()) -> tuple[Pair, ...]:
         """Every (asset, check) that applies; all checks when none is named. Raises BadInput for unknown checks."""
@@ -83,6 +90,7 @@ class Eyes:
             evaluations = asyncio.run(self._look(pairs, recorder.take)) if pairs else ()
         finally:
             recorder.flush()
+        self._review()
         return Scanned(name, (*untouched, *evaluations), recorder.recorded)
 
     def learn(self, pairs: Sequence[Pair], approved_by: str) -> list[Evaluation]:

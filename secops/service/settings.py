@@ -93,6 +93,17 @@ class LimitSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SlaSettings:
+    """By when findings are to be mended."""
+
+    __pydantic_config__ = _STRICT
+    policy: str = ""
+    """File with the times by level, severity and exposure; empty: the one that comes with Jindun."""
+    holidays: str = ""
+    """File with the holidays; empty: the published ones that come with Jindun."""
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduleEntry:
     """A playbook that runs by the clock."""
 
@@ -126,6 +137,7 @@ class Settings:
     scope: ScopeSettings = field(default_factory=ScopeSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    sla: SlaSettings = field(default_factory=SlaSettings)
     playbooks: tuple[str, ...] = ()
     """Folders of playbooks beside the shipped library; one of theirs replaces a shipped one with the same id."""
     schedule: tuple[ScheduleEntry, ...] = ()

@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 
 from secops.model.finding import Deadline
 from secops.sla.calendar import Calendar
 
 
-def deadline_from(started: datetime, business_days: float, marks: Iterable[int], calendar: Calendar) -> Deadline:
+@lru_cache(maxsize=4096)  # all that one evaluation saw began at once
+def deadline_from(started: datetime, business_days: float, marks: tuple[int, ...], calendar: Calendar) -> Deadline:
     """A clock that starts to run; `marks` are the percent of the time that somebody is to be told of."""
     due = calendar.add_business_days(started, business_days)
     return _expecting(Deadline(started, due, business_days=business_days), marks, calendar)
@@ -29,11 +31,13 @@ def used(deadline: Deadline, at: datetime, calendar: Calendar) -> float:
 def marks_passed(deadline: Deadline, marks: Iterable[int], at: datetime, calendar: Calendar) -> tuple[int, ...]:
     """Those of the marks that lie behind and were not told yet."""
     until = _running_until(deadline, at)
+    if deadline.next_mark is None or deadline.next_mark > until:
+        return ()
     return tuple(mark for mark in marks if mark > deadline.told and moment(deadline, mark, calendar) <= until)
 
 
 def worked_out(
-    deadline: Deadline, business_days: float, marks: Iterable[int], at: datetime, calendar: Calendar, restart: bool
+    deadline: Deadline, business_days: float, marks: tuple[int, ...], at: datetime, calendar: Calendar, restart: bool
 ) -> Deadline:
     """The same clock by what is known now: a pause that is over moves it, and the time may be another one.
 

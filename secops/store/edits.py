@@ -124,14 +124,17 @@ class EndAcceptance(Edit):
 
 @dataclass(frozen=True, slots=True)
 class SetDeadline(Edit):
-    """By when it is to be resolved; with a mark, that so many percent of the time have passed, which is told once."""
+    """By when it is to be resolved; with a mark, that so many percent of the time have passed.
+
+    It is done only to the deadline that was `seen`, so that of several who keep the deadlines one tells of a mark.
+    """
 
     deadline: Deadline | None = None
     mark: int | None = None
+    seen: Deadline | None = None
 
     def _apply(self, finding: Finding, known: Known, edited: Edited, actor: str, at: datetime) -> None:
-        told = finding.deadline.told if finding.deadline else 0
-        if finding.deadline == self.deadline or (self.mark is not None and told >= self.mark):
+        if finding.deadline != self.seen or finding.deadline == self.deadline:
             return
         # Nobody has to look at a finding again because time passes: its revision stays.
         now = replace(finding, deadline=self.deadline)
@@ -299,7 +302,7 @@ def _join(first: Finding, joined: tuple[Finding, ...], by: _By, word: str = "mer
         by.put(replace(part, part_of=first.id, parts=(), revision=part.revision + 1), f"{to}: {first.id}")
     ids = tuple(part.id for part in joined)
     now = replace(first, parts=(*(id for id in first.parts if id not in ids), *ids), revision=first.revision + 1)
-    now = replace(now, deadline=stale(now.deadline))
+    now = replace(now, deadline=stale(now.deadline or joined[0].deadline))
     by.put(now, f"{from_}: {', '.join(ids)}")
     if now.state is State.RISK_ACCEPTED and joined[0].times_seen and joined[0].acceptance != now.acceptance:
         by.put(moved(now, State.REOPENED, by.at), "acceptance ended")

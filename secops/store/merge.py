@@ -99,12 +99,12 @@ class Changes:
         )
         changes = _graver_or_milder(finding.weakness, weakness)
         for change in changes:
-            now = replace(now, revision=now.revision + 1, deadline=stale(now.deadline))
+            now = replace(now, revision=now.revision + 1, deadline=stale(now.deadline, at))
             self._note(now, at, change, weakness.reason)
         self.findings[finding.id] = now
         if changes and now.part_of:
             first = group.first_of(now)
-            first = replace(first, revision=first.revision + 1, deadline=stale(first.deadline))
+            first = replace(first, revision=first.revision + 1, deadline=stale(first.deadline, at))
             self._note(first, at, f"part changed: {now.id}", weakness.reason)
             self.findings[first.id] = first
         self._open_again(group.first_of(now), now, worse, at)
@@ -130,7 +130,8 @@ class Changes:
             return
         misses = finding.misses + 1
         gone = misses >= (_MISSES_OF_NOISY if evaluation.noisy else 1)
-        self.findings[finding.id] = replace(finding, misses=misses, gone=gone)
+        evaluated = max(finding.last_evaluated, at)
+        self.findings[finding.id] = replace(finding, misses=misses, gone=gone, last_evaluated=evaluated)
         first = group.first_of(finding)
         to = when_not_found(first.state)
         if to is not first.state and all(member.gone for member in group.members_of(first)):
@@ -196,9 +197,11 @@ def worst(members: Iterable[Finding]) -> Severity:
     return max((member.weakness.severity for member in present(members)), key=lambda severity: severity.rank)
 
 
-def stale(deadline: Deadline | None) -> Deadline | None:
-    """What it followed from has changed; whoever keeps the deadlines works it out anew."""
-    return replace(deadline, stale=True) if deadline else None
+def stale(deadline: Deadline | None, started: datetime | None = None) -> Deadline | None:
+    """What it followed from has changed: whoever keeps the deadlines works it out anew, from `started` if it is new."""
+    if deadline is None:
+        return Deadline(started, started, stale=True) if started else None
+    return replace(deadline, stale=True)
 
 
 def moved(finding: Finding, to: State, at: datetime) -> Finding:

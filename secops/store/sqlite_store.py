@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -122,21 +122,25 @@ class SqliteStore:
         """Change a finding, and what belongs to it."""
         at = self._clock()
         with self._file.writing() as connection:
-            edited = _edit(connection, edit, actor, at)
-            _write_edited(connection, edit, edited, actor, at)
+            edited = _edit(edit, _known_to(connection, [edit]), actor, at)
+            _write_edited(connection, edited, actor)
             return one_finding(connection, edit.finding)
 
     def edit_each(self, edits: Iterable[Edit], *, actor: str) -> tuple[str, ...]:
         """Change each by itself, in one transaction."""
-        at, batch, done = self._clock(), list(edits), []
+        at, batch, done, together = self._clock(), list(edits), [], Edited()
         with self._file.writing() as connection:
+            known = _known_to(connection, batch)
             for edit in batch:
                 try:
-                    edited = _edit(connection, edit, actor, at)
+                    edited = _edit(edit, known, actor, at)
                 except BadInput:
                     continue
-                _write_edited(connection, edit, edited, actor, at)
+                known |= edited.findings
+                together.findings |= edited.findings
+                together.events += edited.events
                 done.append(edit.finding)
+            _write_edited(connection, together, actor)
         return tuple(done)
 
     def transition(self, finding: str, to: State, *, revision: int, actor: str, reason: str) -> Finding:
@@ -309,18 +313,23 @@ def _known(connection: sqlite3.Connection, evaluation: Evaluation, changes: Chan
     return stored | {id: changes.findings[id] for id in (*stored, *seen) if id in changes.findings}
 
 
-def _edit(connection: sqlite3.Connection, edit: Edit, actor: str, at: datetime) -> Edited:
-    named = findings_named(connection, (edit.finding, *edit.others))
+def _known_to(connection: sqlite3.Connection, edits: Iterable[Edit]) -> dict[str, Finding]:
+    """What the edits need to know, by id."""
+    ids = (id for edit in edits for id in (edit.finding, *edit.others))
+    return with_relatives(connection, findings_named(connection, ids))
+
+
+def _edit(edit: Edit, known: Mapping[str, Finding], actor: str, at: datetime) -> Edited:
     for id in edit.needed:
-        if id not in named:
+        if id not in known:
             raise NotFound(Text(f"没有编号为 {id!r} 的发现", f"no finding has the id {id!r}"))
-    return edit.apply(with_relatives(connection, named), actor=actor, at=at)
+    return edit.apply(known, actor=actor, at=at)
 
 
-def _write_edited(connection: sqlite3.Connection, edit: Edit, edited: Edited, actor: str, at: datetime) -> None:
+def _write_edited(connection: sqlite3.Connection, edited: Edited, actor: str) -> None:
     _write(connection, edited.findings.values(), edited.events)
     for event in edited.events:
-        _remember(connection, AuditEntry(at, actor, "edit", event.finding, event.change, edit.reason))
+        _remember(connection, AuditEntry(event.at, actor, "edit", event.finding, event.change, event.reason))
 
 
 def _remember(connection: sqlite3.Connection, entry: AuditEntry) -> None:

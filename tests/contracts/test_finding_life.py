@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -488,6 +489,8 @@ def test_a_deadline_is_stale_when_the_severity_changes(store: FindingStore) -> N
     see(store, "/a", minutes=1)
     store.edit(SetDeadline(A, BECAUSE, deadline=DEADLINE), actor="policy:deadline")
     assert store.count(Query(Equals("deadline", "running")))[()] == 1
+    store.edit(SetDeadline(A, BECAUSE, deadline=replace(DEADLINE, told=50)), actor="policy:deadline")
+    assert store.get(A).deadline == DEADLINE, "whoever did not see it does not overwrite it"
     store.record("worse", [evaluation(weakness("/a", Severity.CRITICAL), minutes=3)])
     assert store.get(A).deadline == replace(DEADLINE, stale=True)
     assert store.count(Query(Equals("deadline", "stale")))[()] == 1
@@ -495,8 +498,9 @@ def test_a_deadline_is_stale_when_the_severity_changes(store: FindingStore) -> N
 
 def test_a_mark_is_told_once_and_several_in_one_batch_follow_one_another(store: FindingStore) -> None:
     see(store, "/a", minutes=1)
+    chain = [None, *(replace(DEADLINE, told=mark, next_mark=None) for mark in (50, 80, 100))]
     marks: list[Edit] = [
-        SetDeadline(A, BECAUSE, 1, replace(DEADLINE, told=mark, next_mark=None), mark) for mark in (50, 80, 100)
+        SetDeadline(A, BECAUSE, 1, to, to.told, seen) for seen, to in pairwise(chain) if to is not None
     ]
     assert store.edit_each(marks, actor="policy:deadline") == (A, A, A)
     store.edit_each(marks, actor="policy:deadline")
