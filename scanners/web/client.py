@@ -13,7 +13,7 @@ from typing import Self
 from scanners.safety import Safety
 from scanners.scope import Guard
 from scanners.web.cookies import CookieJar
-from scanners.web.dialing import Dialer
+from scanners.web.dialing import Dialer, NotOpened, Trust
 from scanners.web.intrusiveness import Profile, intrusiveness_of
 from scanners.web.limits import Limits, Patience
 from scanners.web.message import Answer, Failure, Hop, Reason, Request, Response, Target
@@ -21,7 +21,6 @@ from scanners.web.pace import Gate, Pace
 from scanners.web.pool import Dispatch, Lane, Pool
 from scanners.web.proxy import Proxy
 from scanners.web.redirects import NONE, Follow, Redirects, next_request
-from scanners.web.trust import Trust, trust_of
 from scanners.web.wire import NotOneRequest, asked_of, encoded
 from secops.model.text import Text
 
@@ -46,10 +45,9 @@ class Client:
         self.profile = profile
         """The most that a request may do; one that does more is refused."""
         self.patience = patience or Patience()
-        self.dialer = Dialer(guard, self.patience, proxy, old_tls=old_tls)
+        self.dialer = Dialer(guard, self.patience, proxy, old_tls=old_tls, authorities=authorities)
         self._pace = pace or Pace()
         self._limits = limits or Limits()
-        self._authorities = authorities
         self._kill_file = kill_file
         self._pool: Pool | None = None
 
@@ -126,10 +124,12 @@ class Client:
         """Rate and baseline of a target's address; None before its first request."""
         return self.pool.gate_of(target)
 
-    def trust(self, target: Target) -> Trust | None:
-        """Whether the certificates that a target showed are trusted; None when it showed none so far."""
-        chain = self.pool.chain_of(target)
-        return trust_of(chain, target.host, self._authorities) if chain else None
+    async def trust(self, target: Target) -> Trust | Failure:
+        """Whether the certificates of a target are trusted, by one more handshake; a failure when there is none."""
+        try:
+            return await self.dialer.trust(target)
+        except NotOpened as error:
+            return error.failure
 
 
 class Exchange(Dispatch):

@@ -6,13 +6,13 @@ import ssl
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import monotonic
 
 from scanners.endings import OutOfScope, Stopped
 from scanners.scope import Address, Connected, Guard
 from scanners.tls_probe import chain_of, unjudging_context
-from scanners.web.connection import Connection, timed_out
+from scanners.web.connection import Connection, Opening, timed_out
 from scanners.web.limits import Patience
 from scanners.web.message import Failure, Phase, Reason, Request, Target
 from scanners.web.proxy import Proxy, ProxyKind, ProxyRefused, tunnel
@@ -29,14 +29,27 @@ class NotOpened(Exception):
         self.failure = failure
 
 
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """OpenSSL's verdict on the certificates of a server, its name included."""
+
+    code: int
+    """0 when they are trusted."""
+    why: str
+    """What the code means."""
+
+
 class Dialer:
     """Opens the connections of one client."""
 
-    def __init__(self, guard: Guard, patience: Patience, proxy: Proxy | None, *, old_tls: bool) -> None:
+    def __init__(
+        self, guard: Guard, patience: Patience, proxy: Proxy | None, *, old_tls: bool, authorities: str
+    ) -> None:
         self._guard = guard
         self._patience = patience
         self.proxy = proxy
         self._tls = _context(old_tls)
+        self._authorities = authorities
 
     def forwards(self, target: Target) -> bool:
         """Whether requests to a target are handed to the proxy with the whole URL."""
@@ -75,7 +88,27 @@ class Dialer:
 
     async def open(self, target: Target, found: tuple[Address, ...], connection: Connection) -> None:
         """Open a connection to one of the checked addresses. Raises NotOpened."""
-        opening = connection.opening
+        await self._open(target, found, connection, connection.opening, self._tls)
+
+    async def trust(self, target: Target) -> Trust:
+        """Shake hands once more, verifying. Raises NotOpened when there is no handshake to judge."""
+        context = _verifying_context(self._authorities)
+        try:
+            await self._open(target, await self.resolve(target), _Hangup(), Opening(peer=""), context)
+        except NotOpened as error:
+            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                return Trust(error.__cause__.verify_code, error.__cause__.verify_message)
+            raise
+        return Trust(0, "")
+
+    async def _open(
+        self,
+        target: Target,
+        found: tuple[Address, ...],
+        protocol: asyncio.Protocol,
+        opening: Opening,
+        context: ssl.SSLContext,
+    ) -> None:
         began = monotonic()
         async with _phase(Phase.CONNECT, self._patience.connect_seconds):
             link = await self._link(target, found)
@@ -85,7 +118,7 @@ class Dialer:
                     await tunnel(link.socket, self.proxy, found[0], target.port)
             opening.peer = str(found[0] if self.proxy else link.peer)
             opening.connect_seconds = monotonic() - began
-            await self._shake_hands(target, link, connection)
+            await self._shake_hands(target, link, protocol, opening, context)
         except BaseException:
             link.socket.close()
             raise
@@ -95,19 +128,21 @@ class Dialer:
             return await self._guard.connect(target.host, found, target.port)
         return await self._guard.connect_through(self.proxy.host, self.proxy.port, target.host, found[0], target.port)
 
-    async def _shake_hands(self, target: Target, link: Connected, connection: Connection) -> None:
+    async def _shake_hands(
+        self, target: Target, link: Connected, protocol: asyncio.Protocol, opening: Opening, context: ssl.SSLContext
+    ) -> None:
         loop = asyncio.get_running_loop()
         if target.scheme != "https":
-            await loop.create_connection(lambda: connection, sock=link.socket)
+            await loop.create_connection(lambda: protocol, sock=link.socket)
             return
         began = monotonic()
         async with _phase(Phase.TLS, self._patience.tls_seconds):
             transport, _ = await loop.create_connection(
-                lambda: connection, sock=link.socket, ssl=self._tls, server_hostname=target.host
+                lambda: protocol, sock=link.socket, ssl=context, server_hostname=target.host
             )
-        connection.opening.tls_seconds = monotonic() - began
+        opening.tls_seconds = monotonic() - began
         shown = transport.get_extra_info("ssl_object")
-        connection.opening.chain = chain_of(shown) if shown else ()
+        opening.chain = chain_of(shown) if shown else ()
 
     def _named_in_scope(self, host: str, found: tuple[Address, ...]) -> bool:
         return host.lower() in self._guard.scope.hosts or (len(found) == 1 and host == str(found[0]))
@@ -149,6 +184,25 @@ def _failure_of(error: OSError) -> Failure:
 
 def _tls_failure(why: str) -> Failure:
     return Failure(Reason.TLS, Text(f"TLS 握手失败:{why}", f"the TLS handshake failed: {why}"))
+
+
+class _Hangup(asyncio.Protocol):
+    """Closes the connection as soon as it is there."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+def _verifying_context(authorities: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if authorities:
+        context.load_verify_locations(cafile=authorities)
+    # Trust alone is asked here: a weak key or an old version is judged by itself.
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    return context
 
 
 def _context(old_tls: bool) -> ssl.SSLContext:

@@ -73,7 +73,7 @@ class Response:
     """Decompressed, and no longer than the limit."""
     timings: Timings
     certificate: bytes | None
-    """What the server showed, DER; never verified, see `Client.trust`."""
+    """What the server showed, DER; not verified here, see `Client.trust`."""
     peer: str
     """The address that answered; of a proxied request, the address that the proxy was asked for."""
     truncated: bool

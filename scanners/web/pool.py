@@ -81,7 +81,7 @@ class Dispatch(Flight):
 class Lane:
     """One target."""
 
-    __slots__ = ("chain", "found", "gate", "heads", "idle", "origin", "resolving", "target", "waiting")
+    __slots__ = ("found", "gate", "heads", "idle", "origin", "resolving", "target", "waiting")
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -89,8 +89,6 @@ class Lane:
         self.gate: Gate | None = None
         self.found: tuple[Address, ...] = ()
         self.heads = Heads()
-        self.chain: tuple[bytes, ...] = ()
-        """Certificates that the last connection showed."""
         self.idle: list[Connection] = []
         self.resolving: list[Dispatch] = []
         self.waiting: deque[Dispatch] = deque()
@@ -173,11 +171,6 @@ class Pool:
         """What was learned of the address of a target; None before the first request."""
         lane = self._lanes.get(target)
         return lane.gate if lane else None
-
-    def chain_of(self, target: Target) -> tuple[bytes, ...]:
-        """The certificates that a target showed last, DER, its own first; none before the first connection."""
-        lane = self._lanes.get(target)
-        return lane.chain if lane else ()
 
     def pause(self, gate: Gate) -> None:
         """Send nothing more to an address but what is urgent."""
@@ -390,7 +383,6 @@ class Pool:
         opening = Opening(peer="", resolve_seconds=monotonic() - began)
         connection = Connection(self, self._outbox, lane, lane.heads, self._limits, opening)
         await self._dialer.open(lane.target, lane.found, connection)
-        lane.chain = opening.chain
         return connection
 
     def _may_open(self, lane: Lane) -> bool:

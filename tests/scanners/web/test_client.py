@@ -16,8 +16,9 @@ from scanners.safety import Safety
 from scanners.scope import Guard, scope_of
 from scanners.web.client import Client
 from scanners.web.cookies import CookieJar
+from scanners.web.dialing import Trust
 from scanners.web.loop import run
-from scanners.web.message import Answer, Reason, Request, Target
+from scanners.web.message import Answer, Failure, Reason, Request, Target
 from scanners.web.pace import Pace
 from scanners.web.redirects import Follow, Redirects
 from secops.support.clock import now
@@ -331,25 +332,32 @@ def test_tls_is_captured_and_judged(tmp_path: Path) -> None:
     leaf = issue(tmp_path / "leaf", "127.0.0.1", "localhost", issuer=root)
     options = f"ssl_certificate {leaf.certificate_file}; ssl_certificate_key {leaf.key_file};"
 
-    async def look(client: Client, port: int) -> tuple[bool, str]:
+    async def look(client: Client, port: int) -> int:
         target = Target("https", "127.0.0.1", port)
-        assert client.trust(target) is None
         answer = await client.exchange(target, Request("GET", "/page.html"))
         assert answer.response is not None and answer.response.body == b"secret"
         assert answer.response.certificate == ssl.PEM_cert_to_DER_cert(leaf.certificate_file.read_text())
         assert answer.response.timings.tls > 0
         again = await client.exchange(target, Request("GET", "/page.html"))
         assert again.response is not None and again.response.reused and again.response.timings.tls == 0
-        trust = client.trust(target)
-        assert trust is not None
-        return trust.trusted, trust.why
+        trust = await client.trust(target)
+        assert isinstance(trust, Trust)
+        return trust.code
 
     with running_nginx(tmp_path / "web", options, " ssl") as web:
         (web.root / "page.html").write_text("secret")
-        trusted, why = asking(lambda client: look(client, web.port))
-        assert not trusted and why
-        judged = asking(lambda client: look(client, web.port), authorities=str(root.certificate_file))
-        assert judged[0] or "basicConstraints" in judged[1] or "extension" in judged[1], judged
+        assert asking(lambda client: look(client, web.port)) == 20  # no such authority
+        assert asking(lambda client: look(client, web.port), authorities=str(root.certificate_file)) == 0
+
+
+def test_trust_needs_a_handshake() -> None:
+    async def work(client: Client) -> str:
+        async with listening(silent) as server:
+            found = await client.trust(at(server, "https"))
+            assert isinstance(found, Failure)
+            return found.phase.value
+
+    assert asking(work) == "tls"
 
 
 def test_a_body_in_pieces_is_put_together() -> None:
