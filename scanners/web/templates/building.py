@@ -15,6 +15,7 @@ from scanners.web.templates.site import Site, split_url
 
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
 _PORT = re.compile(r"(\{\{(?:BaseURL|RootURL)\}\}):(\d{1,5})")
+_PLAIN = re.compile(r"\{\{(?P<base>BaseURL|RootURL)\}\}(?P<rest>(?:[/?][^{}§#]*)?)")
 _SLASH_FOLLOWS = re.compile(r"\{\{[a-zA-Z]+\}\}/")
 _UNSENDABLE = re.compile(r"[^\x21-\x7e]")
 _OWN_LENGTH = ("content-length", "transfer-encoding")
@@ -46,6 +47,7 @@ class StepText:
             self._port, source = int(port[2]), source.replace(f":{port[2]}", "", 1)
         self.cut_slash = not is_raw and _SLASH_FOLLOWS.match(source) is not None
         self._source = source
+        self._plain = None if is_raw or block.headers or block.body or "{{" in block.method else _PLAIN.fullmatch(source)
 
     @cached_property
     def once(self) -> bool:
@@ -75,6 +77,8 @@ class StepText:
 
     def build(self, scope: Scope, site: Site, user_agent: str) -> Built:
         """The request. Raises CannotBuild, also when a placeholder has no value."""
+        if self._plain is not None:
+            return self._from_plain(self._plain, site, user_agent)
         text = as_text(self._text(scope))
         if self.is_raw:
             return self._from_raw(text, scope, site, user_agent)
@@ -90,6 +94,13 @@ class StepText:
         )
         self._refuse_unfilled(f"{target}{rest}".encode("latin-1"), request)
         return Built(target, request, Annotations())
+
+    def _from_plain(self, plain: re.Match[str], site: Site, user_agent: str) -> Built:
+        """Most requests: a fixed path below the scanned URL."""
+        base = "" if plain["base"] == "RootURL" else site.path.removesuffix("/") if self.cut_slash else site.path
+        path = (base + plain["rest"]).encode("utf-8", "surrogateescape").decode("latin-1")
+        headers = _completed([("Host", site.target.authority)], user_agent, plain=True)
+        return Built(site.target, Request(self._block.method, _request_target(path), headers), Annotations())
 
     def _rendered_headers(self, scope: Scope) -> list[tuple[str, str]]:
         return [(name, as_text(value(scope)).decode("latin-1")) for name, value in self._headers]
@@ -161,7 +172,9 @@ def _is_constant(name: bytes) -> bool:
         node = parse(name.decode("utf-8", "surrogateescape"))
     except SyntaxMistake:
         return False
-    return not variables_of(node) and not any(isinstance(below, Call) and below.function.wants_context for below in nodes_of(node))
+    return not variables_of(node) and not any(
+        isinstance(below, Call) and below.function.wants_context for below in nodes_of(node)
+    )
 
 
 def _request_target(rest: str) -> str:

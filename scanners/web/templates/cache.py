@@ -46,7 +46,7 @@ class Cache:
 
     def __init__(self, file: Path, rows: dict[str, list[Any]]) -> None:
         self._file, self._rows = file, rows
-        self._used = 0
+        self._stored, self._used = len(rows), 0
 
     @classmethod
     def of(cls, folder: Path, label: str) -> "Cache":
@@ -61,7 +61,7 @@ class Cache:
 
     def entry(self, name: str, digest: str) -> Entry | None:
         """The entry of a file when its content is still the same."""
-        row = self._rows.get(name)
+        row = self._rows.pop(name, None)
         if not row or row[0] != digest:
             return None
         try:
@@ -73,7 +73,7 @@ class Cache:
 
     def keep(self, entries: Mapping[str, Entry]) -> None:
         """Write the entries, when they are not the same that were read."""
-        if self._used == len(entries) == len(self._rows):
+        if self._used == len(entries) == self._stored:
             return
         rows = {name: [one.digest, one.payload_files, row_of(one.found)] for name, one in entries.items()}
         part = self._file.with_suffix(f".{os.getpid()}.part")

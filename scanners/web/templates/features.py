@@ -9,7 +9,8 @@ FEATURES: dict[str, Text] = {
     "unreadable": Text(zh="文件无法读取", en="cannot be read"),
     "protocol": Text(zh="使用 HTTP 以外的协议", en="uses another protocol than HTTP"),
     "self-contained": Text(
-        zh="自带目标：它访问第三方而不是被扫描的系统", en="brings its own target: it asks third parties, not the scanned system"
+        zh="自带目标：它访问第三方而不是被扫描的系统",
+        en="brings its own target: it asks third parties, not the scanned system",
     ),
     "workflow": Text(zh="是工作流，不是模板", en="is a workflow, not a template"),
     "flow-script": Text(zh="flow 是脚本，只支持布尔组合", en="its flow is a script; only boolean chains are run"),
@@ -30,7 +31,9 @@ FEATURES: dict[str, Text] = {
     "json-query": Text(zh="JSON 查询无法编译", en="has a JSON query that cannot be compiled"),
     "xpath": Text(zh="XPath 无法编译", en="has an XPath that cannot be compiled"),
     "binary": Text(zh="不是十六进制数据", en="has data that are not hexadecimal"),
-    "payload-file": Text(zh="载荷文件不存在或不在模板目录内", en="names a payload file that is not there, or outside its folder"),
+    "payload-file": Text(
+        zh="载荷文件不存在或不在模板目录内", en="names a payload file that is not there, or outside its folder"
+    ),
     "payloads": Text(zh="载荷无法使用", en="has payloads that cannot be used"),
     "raw-request": Text(zh="原始请求无法读取", en="has a raw request that cannot be read"),
     "fixed-host": Text(zh="请求固定的外部主机", en="asks a fixed host, not the scanned system"),

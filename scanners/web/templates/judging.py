@@ -7,8 +7,7 @@ from scanners.web.templates.event import Event
 from scanners.web.templates.expressions.values import Value
 from scanners.web.templates.extracting import Extract, extraction
 from scanners.web.templates.matching import Test, matcher_test
-from scanners.web.templates.model import Block, Extractor, Matcher
-from scanners.web.templates.settling import Settling, settling_of
+from scanners.web.templates.model import Block, Extractor, Matcher, MatcherKind
 
 
 @dataclass(slots=True)
@@ -43,11 +42,13 @@ class Judging:
         "has_operators",
         "hears",
         "reported",
-        "settling",
     )
 
     def __init__(self, block: Block) -> None:
-        self._tests: list[tuple[str, Test]] = [(matcher.name, matcher_test(matcher)) for matcher in block.matchers]
+        ordered = (
+            sorted(block.matchers, key=lambda matcher: _COST[matcher.kind]) if block.every_matcher else block.matchers
+        )
+        self._tests: list[tuple[str, Test]] = [(matcher.name, _when_needed(matcher)) for matcher in ordered]
         self._extracts: list[tuple[Extractor, Extract]] = [(one, extraction(one)) for one in block.extractors]
         self._every = block.every_matcher
         self._named = not block.every_matcher and any(matcher.name for matcher in block.matchers)
@@ -56,8 +57,7 @@ class Judging:
         self.has_operators = bool(block.matchers or block.extractors)
         self.reported = not block.matchers or not all(matcher.internal for matcher in block.matchers)
         """A match is a finding; otherwise it only leads on to the next block."""
-        self.settling: Settling = settling_of(block)
-        hearing = [_hears(matcher) for matcher in block.matchers]
+        hearing = [_hears(matcher) for matcher in ordered]
         self.hears = any(hearing) or any(_hears(extractor) for extractor in block.extractors)
         """A call from the scanned system can decide."""
         self._without_call = [test for (_, test), hears in zip(self._tests, hearing, strict=True) if not hears]
@@ -107,6 +107,33 @@ class Judging:
             if len(values) > 1:
                 event.own |= {f"{name}{index}": value for index, value in enumerate(values)}
         judgement.extracted = tuple(dict.fromkeys(shown))
+
+
+_COST = {
+    kind: cost
+    for cost, kinds in enumerate(
+        (
+            (MatcherKind.STATUS,),
+            (MatcherKind.WORD, MatcherKind.SIZE, MatcherKind.BINARY),
+            (MatcherKind.REGEX,),
+            (MatcherKind.DSL,),
+        )
+    )
+    for kind in kinds
+} | {MatcherKind.XPATH: 4}
+"""Cheap ones first where all must hold: the answer is the same, and most pages fail the first."""
+
+
+def _when_needed(matcher: Matcher) -> Test:
+    """Most matchers are never asked, so they are compiled when they are."""
+    made: list[Test] = []
+
+    def test(event: Event) -> bool:
+        if not made:
+            made.append(matcher_test(matcher))
+        return made[0](event)
+
+    return test
 
 
 def _hears(operator: Matcher | Extractor) -> bool:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from scanners.web.templates.event import Event
-from scanners.web.templates.expressions.compiling import Evaluate, compiled, expression
+from scanners.web.templates.expressions.compiling import compiled, expression
 from scanners.web.templates.expressions.regexes import Regex
-from scanners.web.templates.expressions.syntax import Literal, text_node
+from scanners.web.templates.expressions.syntax import text_node
 from scanners.web.templates.expressions.values import EvaluationError, as_text, lower
 from scanners.web.templates.model import Matcher, MatcherKind
 from scanners.web.templates.xpath import xpath
@@ -52,13 +52,18 @@ def _on_lowered(part: str, find: _Find, wanted: bool) -> Test:
 
 
 def _words(matcher: Matcher) -> _Find:
-    nodes = [text_node(word) for word in matcher.values]
-    if all(isinstance(node, Literal) for node in nodes):
+    if is_static(matcher):
         return _fixed(static_words(matcher), matcher.every)
+    nodes = [text_node(word) for word in matcher.values]
     wanted = [compiled(node) for node in nodes]
     change = lower if matcher.case_insensitive else as_text
     choose = all if matcher.every else any
     return lambda event, text: choose(change(as_text(word(event))) in text for word in wanted)
+
+
+def is_static(matcher: Matcher) -> bool:
+    """Whether no word has a placeholder."""
+    return not any("{{" in word or "§" in word for word in matcher.values)
 
 
 def static_words(matcher: Matcher) -> list[bytes]:
@@ -115,24 +120,23 @@ _FINDERS: dict[MatcherKind, Callable[[Matcher], _Find]] = {
 
 def _dsl(matcher: Matcher) -> Test:
     """An expression without value makes `and` false and counts for nothing in `or`; so does one that is no bool."""
-    evaluates: list[Evaluate] = [expression(source) for source in matcher.values]
+    sources = matcher.values
     if not matcher.every:
-        return lambda event: any(_value(evaluate, event) is True for evaluate in evaluates)
-    last = evaluates[-1:]
+        return lambda event: any(_value(source, event) is True for source in sources)
 
     def every(event: Event) -> bool:
-        for evaluate in evaluates[:-1]:
-            if _value(evaluate, event) in (False, None):
+        for source in sources[:-1]:
+            if _value(source, event) in (False, None):
                 return False
-        return bool(last) and _value(last[0], event) is True
+        return bool(sources) and _value(sources[-1], event) is True
 
     return every
 
 
-def _value(evaluate: Evaluate, event: Event) -> bool | str | None:
+def _value(source: str, event: Event) -> bool | str | None:
     """None for an error, text for a value that is neither true nor false."""
     try:
-        value = evaluate(event)
+        value = expression(source)(event)
     except EvaluationError:
         return None
     return value if isinstance(value, bool) else "other"

@@ -16,7 +16,18 @@ BlockKey = tuple[str, int]
 class Page:
     """The parts of one answer."""
 
-    __slots__ = ("_fields", "_lowered", "_parts", "_remembered", "_trees", "body", "duration", "hop", "possible", "status")
+    __slots__ = (
+        "_fields",
+        "_lowered",
+        "_parts",
+        "_remembered",
+        "_trees",
+        "body",
+        "duration",
+        "hop",
+        "possible",
+        "status",
+    )
 
     def __init__(self, hop: Hop, duration_seconds: float, body: bytes | None = None) -> None:
         self.hop = hop

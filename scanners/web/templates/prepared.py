@@ -9,6 +9,7 @@ from scanners.web.templates.expressions.syntax import text_node
 from scanners.web.templates.flow import Both, Run, Step, parse_flow, straight_flow
 from scanners.web.templates.judging import Judging
 from scanners.web.templates.model import Block, Template
+from scanners.web.templates.settling import Settling, settling_of
 
 
 class PreparedBlock:
@@ -27,6 +28,11 @@ class PreparedBlock:
         """Its requests, in order."""
         sources, are_raw = (self._block.paths, False) if self._block.paths else (self._block.raws, True)
         return tuple(StepText(self._block, source, are_raw) for source in sources)
+
+    @cached_property
+    def settling(self) -> Settling:
+        """When it need not go on."""
+        return settling_of(self._block)
 
 
 class PreparedTemplate:

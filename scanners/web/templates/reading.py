@@ -5,8 +5,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import yaml
-
 from scanners.web.templates.fields import Fields
 from scanners.web.templates.flow import FlowScript, parse_flow
 from scanners.web.templates.model import (
@@ -21,6 +19,7 @@ from scanners.web.templates.model import (
     Template,
     Unsupported,
 )
+from scanners.web.templates.plain_yaml import NotYaml, read_plain
 from scanners.web.templates.raw_text import BadRaw, read_raw
 from scanners.web.templates.reading_operators import CONDITIONS, check_text, read_extractors, read_matchers
 from scanners.web.templates.sources import Unreadable
@@ -46,9 +45,9 @@ _MOST_BLOCKS = 200
 def read_template(content: bytes, path: str, payload_file: PayloadReader) -> Template | Refused | None:
     """The template in a file; None when the file holds another kind of YAML, as a list of words."""
     try:
-        parsed = yaml.load(content, Loader=yaml.CBaseLoader)  # noqa: S506 - builds nothing but text, lists and mappings
-    except (yaml.YAMLError, UnicodeError, RecursionError, ValueError) as error:
-        return Refused("", path, (Unsupported("not-yaml", "", str(error)[:200]),))
+        parsed = read_plain(content)
+    except NotYaml as error:
+        return Refused("", path, (Unsupported("not-yaml", "", str(error)),))
     if not isinstance(parsed, dict):
         return None
     problems: list[Unsupported] = []

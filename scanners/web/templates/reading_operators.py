@@ -52,7 +52,9 @@ def _matcher(fields: Fields) -> Matcher | None:
     return matcher
 
 
-def _checked(fields: Fields, kind: MatcherKind, key: str, values: tuple[str, ...]) -> tuple[MatcherKind, tuple[str, ...]]:
+def _checked(
+    fields: Fields, kind: MatcherKind, key: str, values: tuple[str, ...]
+) -> tuple[MatcherKind, tuple[str, ...]]:
     if kind is MatcherKind.WORD and fields.text("encoding") == "hex":
         return MatcherKind.BINARY, tuple(_hexadecimal(value) for value in values)
     for value in values:
@@ -135,8 +137,6 @@ def _try_extraction(fields: Fields, kind: ExtractorKind, value: str) -> None:
 def _refuse_unknown(fields: Fields) -> None:
     for key in fields.unknown():
         fields.problem("block-key", key)
-
-
 
 
 def check_text(fields: Fields, key: str, source: str) -> Node | None:

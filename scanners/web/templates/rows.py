@@ -130,6 +130,4 @@ def _extractor_row(extractor: Extractor) -> list[Any]:
 
 def _extractor(row: list[Any]) -> Extractor:
     kind, values, part, group, attribute, internal, case_insensitive, name = row
-    return Extractor(
-        _EXTRACTORS[kind], tuple(values), part, group, attribute, internal, case_insensitive, name
-    )
+    return Extractor(_EXTRACTORS[kind], tuple(values), part, group, attribute, internal, case_insensitive, name)

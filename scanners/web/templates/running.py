@@ -3,6 +3,7 @@
 It never touches the network, the clock or chance: the same seed and the same answers give the same run.
 """
 
+import base64
 import hashlib
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from scanners.web.templates.prepared import PreparedBlock, prepared
 from scanners.web.templates.site import Site, site_variables
 
 _OUT_OF_BAND = "interactsh-url"
+_TOKEN_LENGTH = 24
 _MOST_SENT = 1_000_000
 
 
@@ -96,10 +98,14 @@ def run(
     seed: str,
     now: datetime,
     out_of_band: OutOfBand | None = None,
+    given: Mapping[str, str] | None = None,
     user_agent: str = USER_AGENT,
 ) -> TemplateRun:
-    """Run a template. `now` is aware; without `out_of_band`, steps that need it are not sent, and the outcome says so."""
-    return _Run(template, site, seed, now, out_of_band, user_agent).whole()
+    """Run a template. `now` is aware; `given` are variables of the user, as a name and a password to log in with.
+
+    Without `out_of_band`, steps that need it are not sent, and the outcome says so.
+    """
+    return _Run(template, site, seed, now, out_of_band, given or {}, user_agent).whole()
 
 
 class _Values(Variables):
@@ -146,11 +152,20 @@ class _Awaiting:
 
 class _Run:
     def __init__(
-        self, template: Template, site: Site, seed: str, now: datetime, out_of_band: OutOfBand | None, user_agent: str
+        self,
+        template: Template,
+        site: Site,
+        seed: str,
+        now: datetime,
+        out_of_band: OutOfBand | None,
+        given: Mapping[str, str],
+        user_agent: str,
     ) -> None:
         self.template, self.site = template, site
         self._seed = f"{seed}\0{template.identity}\0{site}"
-        self._now, self._out_of_band, self._user_agent = now, out_of_band, user_agent
+        self._now, self._out_of_band, self.user_agent = now, out_of_band, user_agent
+        self._always: dict[str, Value] = {name: value.encode() for name, value in given.items()}
+        self._always |= {"host": str(site).encode(), "template-id": template.identity.encode()}
         self._prepared = prepared(template)
         self._dynamic: dict[str, list[bytes]] = {}
         self._blocks: dict[int, Page] = {}
@@ -176,21 +191,19 @@ class _Run:
         if self._out_of_band is None:
             raise CannotBuild("no out-of-band listener")
         self._addresses += 1
-        token = hashlib.sha256(f"{self._seed}\0{self._addresses}".encode()).hexdigest()[:24]
+        digest = hashlib.sha256(f"{self._seed}\0{self._addresses}".encode()).digest()
+        token = base64.b32encode(digest).decode().lower()[:_TOKEN_LENGTH]
         return self._out_of_band.address(token).encode(), token
 
     def variables(self, cut_slash: bool, site: Site, chosen: Mapping[str, Value], name: str) -> _Values:
         """What a request may name: values taken from answers, the site, and the template's own variables over them."""
-        values = _Values({**self._known(chosen), **site_variables(site, cut_slash)}, self._context(name), self)
+        values = _Values({**chosen, **site_variables(site, cut_slash), **self._always}, self._context(name), self)
         for variable, evaluate in self._prepared.variables:
             if variable not in chosen:
                 values.context = self._context(variable)
                 values[variable] = evaluate(values)
         values.context = self._context(name)
         return values
-
-    def _known(self, chosen: Mapping[str, Value]) -> dict[str, Value]:
-        return {"host": str(self.site).encode(), "template-id": self.template.identity.encode(), **chosen}
 
     def _context(self, name: str) -> Context:
         return Context(f"{self._seed}\0{name}", self._now)
@@ -225,10 +238,6 @@ class _Run:
     def may_settle(self) -> bool:
         """A block that cannot match is left early only when nothing that follows could use what it extracts."""
         return self._prepared.is_chain
-
-    @property
-    def user_agent(self) -> str:
-        return self._user_agent
 
 
 class _BlockRun:
@@ -267,7 +276,7 @@ class _BlockRun:
         if page is None and not self._ready.judging.has_matchers:
             return False
         event = Event(page or no_page(self._run.site.target, _NO_REQUEST), {}, self._history)
-        if not self._ready.judging.settling(step, event):
+        if not self._ready.settling(step, event):
             return False
         self._run.settled += remaining
         return True
@@ -286,11 +295,14 @@ class _BlockRun:
             if self._stop or self._run.sent > _MOST_SENT:
                 return
 
-    def _exchange(self, step: int, payloads: Mapping[str, str], chosen: Mapping[str, Value]) -> tuple[Exchange, _Values]:
+    def _exchange(
+        self, step: int, payloads: Mapping[str, str], chosen: Mapping[str, Value]
+    ) -> tuple[Exchange, _Values]:
         text, name = self._ready.steps[step - 1], f"{self._index}.{step}"
         site = text.site(self._run.site)
         values = self._run.variables(text.cut_slash, site, chosen, name)
-        values |= {key: payload_text(value)(values) for key, value in payloads.items()}
+        for key, value in payloads.items():
+            values[key] = payload_text(value)(values)
         built = text.build(values, site, self._run.user_agent)
         values.close()
         return self._sent(step, built, values), values
@@ -326,7 +338,9 @@ class _BlockRun:
             if self._stop:
                 return
 
-    def _judge_page(self, step: int, page: Page, exchange: Exchange, values: _Values, payloads: Mapping[str, str]) -> None:
+    def _judge_page(
+        self, step: int, page: Page, exchange: Exchange, values: _Values, payloads: Mapping[str, str]
+    ) -> None:
         if page.status:
             self._history[step] = self.last = page
         event = Event(page, values, dict(self._history), self._run.blocks | {self._index + 1: page}, values.context)
@@ -342,7 +356,9 @@ class _BlockRun:
             return NOTHING
         return self._ready.judging.judge(event)
 
-    def _note(self, judgement: Judgement, page: Page, payloads: Mapping[str, str], heard: Interaction | None = None) -> None:
+    def _note(
+        self, judgement: Judgement, page: Page, payloads: Mapping[str, str], heard: Interaction | None = None
+    ) -> None:
         judging = self._ready.judging
         found = judgement.matched or (not judging.has_matchers and bool(judgement.extracted))
         goes_on = judgement.matched or (not judging.has_matchers and (found or bool(judgement.dynamic)))
@@ -364,7 +380,11 @@ class _BlockRun:
         heard = yield Listen(tokens)
         for one in waiting:
             for interaction in heard:
-                if isinstance(interaction, Interaction) and interaction.token in one.tokens and self._complete(one, interaction):
+                if (
+                    isinstance(interaction, Interaction)
+                    and interaction.token in one.tokens
+                    and self._complete(one, interaction)
+                ):
                     break
             if self._stop:
                 return

@@ -1,5 +1,6 @@
 """Where template files come from: directories and archives. Nothing outside of them is ever read."""
 
+import os
 import tarfile
 import zipfile
 from abc import ABC, abstractmethod
@@ -52,42 +53,44 @@ class Source(ABC):
 
 
 class Directory(Source):
-    """A tree of files, or one file of it."""
+    """A tree of files, or one file of it; files that a link takes from elsewhere do not belong to it."""
 
     def __init__(self, path: Path) -> None:
-        self.label = str(path)
-        self._root = (path if path.is_dir() else path.parent).resolve()
-        self._only = None if path.is_dir() else path.name
+        self.label = str(path.absolute())
+        root = path if path.is_dir() else path.parent
+        self._root = os.path.realpath(root)
+        self._files = dict.fromkeys(sorted(self._below()) if path.is_dir() else [path.name])
+        self._lone = not path.is_dir()
 
-    def names(self) -> list[str]:
-        """Every file below; links are not followed out of the tree."""
-        if self._only:
-            return [self._only]
-        found = []
-        for folder, folders, files in self._walk():
-            folders.sort()
-            found += [str(PurePosixPath(folder.relative_to(self._root) / file)) for file in files]
-            if len(found) > MOST_FILES:
-                raise BadInput(Text(f"{self.label} 里的文件太多", f"{self.label} holds too many files"))
-        return sorted(found)
-
-    def _walk(self) -> Iterator[tuple[Path, list[str], list[str]]]:
-        waiting = [self._root]
+    def _below(self) -> Iterator[str]:
+        waiting, count = [""], 0
         while waiting:
             folder = waiting.pop()
-            folders, files = [], []
-            for entry in sorted(folder.iterdir()):
-                (folders if entry.is_dir() and not entry.is_symlink() else files).append(entry.name)
-            yield folder, folders, [name for name in files if not (folder / name).is_dir()]
-            waiting += [folder / name for name in reversed(folders)]
+            with os.scandir(os.path.join(self._root, folder)) as entries:  # noqa: PTH118 - ten thousand of them
+                for entry in entries:
+                    name = f"{folder}/{entry.name}" if folder else entry.name
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(name)
+                    elif entry.is_file() and (not entry.is_symlink() or self._belongs(name)):
+                        count += 1
+                        yield name
+            if count > MOST_FILES:
+                raise BadInput(Text(f"{self.label} 里的文件太多", f"{self.label} holds too many files"))
+
+    def _belongs(self, name: str) -> bool:
+        real = os.path.realpath(os.path.join(self._root, name))  # noqa: PTH118
+        return real.startswith(self._root + os.sep)
+
+    def names(self) -> list[str]:
+        """Every file below."""
+        return list(self._files)
 
     def read(self, name: str) -> bytes:
-        """One file of the tree."""
-        path = self._root / name
+        """One file of the tree; beside a lone template, its neighbours too."""
+        if name not in self._files and not (self._lone and self._belongs(name)):
+            raise Unreadable("unreadable", name)
         try:
-            if not path.resolve().is_relative_to(self._root):
-                raise Unreadable("unreadable", name)
-            with path.open("rb") as stream:
+            with open(f"{self._root}/{name}", "rb") as stream:  # noqa: PTH123 - ten thousand of them
                 content = stream.read(LARGEST_FILE + 1)
         except OSError as error:
             raise Unreadable("unreadable", error.strerror or "") from None

@@ -28,7 +28,7 @@ Evaluate: TypeAlias = Callable[[Scope], Value]
 """Raises EvaluationError."""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=32768)
 def expression(source: str) -> Evaluate:
     """One expression, ready to run. Raises SyntaxMistake."""
     return compiled(parse(source))

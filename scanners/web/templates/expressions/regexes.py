@@ -54,15 +54,16 @@ class Regex:
 
     def found_in(self, text: bytes) -> bool:
         """Whether it matches somewhere. Raises BadPattern."""
-        compiled = _compiled(self.pattern)
         if self.literal not in text:
             return False
-        return compiled.search(_searchable(text)) is not None
+        return _compiled(self.pattern).search(_searchable(text)) is not None
 
     def matches(self, text: bytes, group: int) -> Iterator[bytes]:
         """What a group caught in each match, from left to right; empty when it took no part. Raises BadPattern."""
+        if self.literal not in text:
+            return
         compiled = _compiled(self.pattern)
-        if self.literal not in text or group > compiled.groups:
+        if group > compiled.groups:
             return
         searched, last_end, count = _searchable(text), -1, 0
         for found in compiled.finditer(searched):

@@ -105,11 +105,10 @@ Node: TypeAlias = Literal | Variable | Call | Prefix | Infix | Choice | Listed |
 
 _TOKEN = re.compile(
     r"""\s*(?:
-      (?P<hex>0x[0-9a-fA-F]+) | (?P<number>\d+(?:\.\d+)*|\.\d+)
-    | (?P<name>[^\W\d_][\w.]*) | \[(?P<bracket>(?:\\.|[^\]\\])*)\]
-    | (?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*') | \{\{(?P<marker>.*?)\}\}
+      (?P<name>[^\W\d_][\w.]*) | (?P<string>"[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*')
     | (?P<symbol>&&|\|\||==|!=|=~|!~|<=|>=|<<|>>|\*\*|\?\?|[-+*/%<>!&|^~?:(),])
-    | (?P<end>\Z))""",
+    | (?P<hex>0x[0-9a-fA-F]+) | (?P<number>\d+(?:\.\d+)*|\.\d+) | \[(?P<bracket>(?:\\.|[^\]\\])*)\]
+    | \{\{(?P<marker>.*?)\}\} | (?P<end>\Z))""",
     re.DOTALL | re.VERBOSE,
 )
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -344,5 +343,7 @@ def variables_of(node: Node) -> frozenset[str]:
     return frozenset(
         name
         for below in nodes_of(node)
-        for name in ((below.name,) if isinstance(below, Variable) else (below.key,) if isinstance(below, Marker) else ())
+        for name in (
+            (below.name,) if isinstance(below, Variable) else (below.key,) if isinstance(below, Marker) else ()
+        )
     )

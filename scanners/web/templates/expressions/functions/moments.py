@@ -9,7 +9,18 @@ from scanners.web.templates.expressions.values import EvaluationError, Value, as
 
 _LONGEST_WAIT = 120
 _PERCENT = re.compile("%([A-Za-z])")
-_BY_LETTER = {"Y": "%Y", "y": "%Y", "M": "%m", "D": "%d", "d": "%d", "H": "%H", "h": "%H", "m": "%M", "S": "%S", "s": "%S"}
+_BY_LETTER = {
+    "Y": "%Y",
+    "y": "%Y",
+    "M": "%m",
+    "D": "%d",
+    "d": "%d",
+    "H": "%H",
+    "h": "%H",
+    "m": "%M",
+    "S": "%S",
+    "s": "%S",
+}
 _PIECE = re.compile(
     "January|Jan|Monday|Mon|MST|2006|-07:00|-0700|-07|Z07:00|Z0700|01|02|03|04|05|06|_2|15|PM|pm|[.,]0+|[.,]9+|1|2|3|4|5"
 )
