@@ -17,6 +17,7 @@ from scanners.scope import Guard, scope_of
 from scanners.web.client import Client
 from scanners.web.cookies import CookieJar
 from scanners.web.dialing import Trust
+from scanners.web.limits import Patience
 from scanners.web.loop import run
 from scanners.web.message import Answer, Failure, Reason, Request, Target
 from scanners.web.pace import Pace
@@ -231,7 +232,7 @@ def test_the_kill_switch_stops_everything_within_a_second(tmp_path: Path, how: s
             assert outcome(await client.exchange(at(server), GET)) == "killed"
             assert server.connections == connections
 
-    patience = BRISK.__class__(first_byte_seconds=30, total_seconds=60)
+    patience = Patience(first_byte_seconds=30, total_seconds=60)
     asking(work, through=guard(stop=stop), kill_file=file, patience=patience, pace=Pace(most=100, start=100))
 
 
