@@ -73,12 +73,10 @@ class Scope:
 
     def refuse_moment(self, moment: datetime) -> Text | None:
         """Why nothing may be sent now; None when it may."""
-        if moment < self.expires and not self.windows:
-            return None
         if moment >= self.expires:
             until = to_text(self.expires)
             return Text(f"扫描授权已于 {until} 到期", f"the authorisation to scan ended at {until}")
-        if not any(window.holds(moment) for window in self.windows):
+        if self.windows and not any(window.holds(moment) for window in self.windows):
             hours = "; ".join(map(str, self.windows))
             return Text(f"当前不在授权扫描时段内({hours})", f"outside the hours authorised for scanning ({hours})")
         return None
@@ -221,9 +219,11 @@ class Guard:
 
     def sending(self, what: str, host: str, address: str, port: int) -> None:
         """Record what is about to be sent over an open connection. Raises Stopped, and OutOfScope when time is up."""
-        self._go_on()
+        if self.stop.is_set():
+            self._go_on()
         moment = self._clock()
-        refused = self.scope.refuse_moment(moment)
+        scope = self.scope
+        refused = scope.refuse_moment(moment) if scope.windows or moment >= scope.expires else None
         self._audit(Touch(moment, what, host, address, port, refused))
         if refused is not None:
             raise OutOfScope(refused)

@@ -87,7 +87,7 @@ class Client:
                 future.set_result(answer)
 
         exchange = Exchange(self, session, redirects, timeout_seconds or self.patience.total_seconds, settle, urgent)
-        exchange.go(target, request)
+        exchange.go(self.pool.lane_of(target), request)
         try:
             return await future
         except asyncio.CancelledError:
@@ -112,7 +112,7 @@ class Client:
         many go at once over the wire is decided by the pace.
         """
         seconds = timeout_seconds or self.patience.total_seconds
-        batch = _Batch(self.guard, target, iter(requests), on_answer)
+        batch = _Batch(self.guard, self.pool.lane_of(target), iter(requests), on_answer)
         await batch.run([Exchange(self, session, redirects, seconds, batch.settle) for _ in range(concurrency)])
 
     def kill(self) -> None:
@@ -135,7 +135,7 @@ class Client:
 class Exchange(Dispatch):
     """One request with its redirects, while it is under way."""
 
-    __slots__ = ("_client", "_cookie_jar", "_first", "_hops", "_policy", "_seen", "_settle", "asked")
+    __slots__ = ("_client", "_cookie_jar", "_first", "_hops", "_plain", "_policy", "_seen", "_settle", "asked")
 
     def __init__(
         self,
@@ -149,16 +149,17 @@ class Exchange(Dispatch):
         super().__init__(seconds, urgent=urgent)
         self._client = client
         self._cookie_jar = session
+        self._plain = session is None and policy.follow is Follow.NOWHERE
         self._policy = policy
         self._settle = settle
 
-    def go(self, target: Target, request: Request) -> None:
+    def go(self, lane: Lane, request: Request) -> None:
         """Send the first request; when it has settled, it may go again with another."""
         self.asked = request
-        self._first = target
+        self._first = lane.target
         self._hops: tuple[Hop, ...] = ()
         self._seen: set[tuple[Target, str, str]] | None = None
-        self._send(self._client.pool.lane_of(target), request)
+        self._send(lane, request)
 
     def abandon(self) -> None:
         """Nobody waits for it: it is not sent, or broken off at the next look of the clock."""
@@ -168,22 +169,23 @@ class Exchange(Dispatch):
     def done(self, response: Response | None, failure: Failure | None) -> None:
         if response is not None:
             target, request = self.lane.target, self.request
-            self._hops = (*self._hops, Hop(target, request, response))
-            if failure is None and (self._cookie_jar is not None or self._policy.follow is not Follow.NOWHERE):
+            hop = Hop(target, request, response)
+            self._hops = (*self._hops, hop) if self._hops else (hop,)
+            if failure is None and not self._plain:
                 self._go_on(target, request, response)
                 return
         self._settle(self, Answer(self._hops, failure))
 
     def _send(self, lane: Lane, request: Request) -> None:
-        client, target = self._client, lane.target
-        failure = _refusal(client, target, request)
+        client = self._client
+        failure = _refusal(client, lane.target, request)
         if failure is not None:
             self._settle(self, Answer(self._hops, failure))
             return
-        jar, forwarded = self._cookie_jar, client.dialer.forwards(target)
-        cookie = jar.header(target, request.target) if jar is not None else ""
+        cookie = self._cookie_jar.header(lane.target, request.target) if self._cookie_jar is not None else ""
+        forwarded = client.dialer.authorized(request) if lane.forwarded else request
         try:
-            wire = encoded(client.dialer.authorized(request) if forwarded else request, target, cookie, forwarded)
+            wire = encoded(forwarded, lane.authority, cookie, lane.origin if lane.forwarded else "")
         except NotOneRequest as error:
             why = Text(f"不能写成一个请求:{error}", f"it cannot be written as one request: {error}")
             self._settle(self, Answer(self._hops, Failure(Reason.BAD_REQUEST, why)))
@@ -230,12 +232,12 @@ class _Batch:
     def __init__(
         self,
         guard: Guard,
-        target: Target,
+        lane: Lane,
         requests: Iterator[Request],
         on_answer: Callable[[Request, Answer], None],
     ) -> None:
         self._guard = guard
-        self._target = target
+        self._lane = lane
         self._requests = requests
         self._on_answer = on_answer
         self._seconds = 0.0
@@ -287,7 +289,7 @@ class _Batch:
             self._under_way += 1
             exchange = self._free.pop()
             exchange.seconds = self._seconds
-            exchange.go(self._target, request)
+            exchange.go(self._lane, request)
         self._filling = False
         if self._over and not self._under_way:
             self._finished.set()

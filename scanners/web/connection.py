@@ -12,7 +12,6 @@ from scanners.web.message import Failure, Phase, Reason, Response, Timings
 from secops.model.text import Text
 
 _GROUP = 32
-_NOT_OPENED = (0.0, 0.0, 0.0)
 _RESET = Failure(Reason.RESET, Text("服务器重置了连接", "the server reset the connection"))
 _CLOSED = Failure(Reason.CLOSED, Text("服务器未应答即关闭连接", "the server closed the connection without an answer"))
 _CUT_IN_HEAD = Failure(
@@ -166,15 +165,21 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        if self.flight is None:
+        flight = self.flight
+        if flight is None:
             self.abort()
             return
         self._heard_at = monotonic()
         if self._body is not None:
             self._feed(data)
-        else:
-            self._first_at = self._first_at or self._heard_at
-            self._read_heads(self._buffer + data if self._buffer else data)
+            return
+        if not self._first_at:
+            self._first_at = self._heard_at
+            head = self._heads.begins(data, flight.head_only)
+            if head is not None:
+                self._begin_body(head, data[len(head.raw) :])
+                return
+        self._read_heads(self._buffer + data if self._buffer else data)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.closed = True
@@ -280,12 +285,13 @@ class Connection(asyncio.Protocol):
         return self._response(self._head, bytes(self._body.content) if self._body else b"", truncated)
 
     def _response(self, head: Head, body: bytes, truncated: bool) -> Response:
-        opening, reused, now = self.opening, self.carried > 0, monotonic()
-        resolve, connect, tls = (
-            _NOT_OPENED if reused else (opening.resolve_seconds, opening.connect_seconds, opening.tls_seconds)
-        )
-        sent = self._sent_at
-        timings = Timings(resolve, connect, tls, self._first_at - sent, resolve + connect + tls + now - sent)
+        opening, sent = self.opening, self._sent_at
+        first_byte, took = self._first_at - sent, self._heard_at - sent
+        if self.carried:
+            timings = Timings(0.0, 0.0, 0.0, first_byte, took)
+        else:
+            resolve, connect, tls = opening.resolve_seconds, opening.connect_seconds, opening.tls_seconds
+            timings = Timings(resolve, connect, tls, first_byte, resolve + connect + tls + took)
         return Response(
             head.status,
             head.reason,
@@ -297,17 +303,17 @@ class Connection(asyncio.Protocol):
             opening.chain[0] if opening.chain else None,
             opening.peer,
             truncated,
-            reused,
+            self.carried > 0,
         )
 
     def _land(self, response: Response | None, failure: Failure | None) -> None:
-        flight, head, body = self.flight, self._head, self._body
+        flight, head = self.flight, self._head
         assert flight is not None
         if self.closed or head is None or not head.keep_alive or flight.alone:
             self.abort()
         self.flight = self._head = None
-        if body is not None:
-            body.release()
+        if self._body is not None:
+            self._body.release()
             self._body = None
         self._interim = 0
         self.carried += 1

@@ -105,13 +105,15 @@ class Heads:
     def __init__(self) -> None:
         self._last: Head | None = None
 
+    def begins(self, data: bytes, head_only: bool) -> Head | None:
+        """The head that the data begins with, when it is the last one over again."""
+        last = self._last
+        return last if last is not None and not head_only and data.startswith(last.raw) else None
+
     def read(self, raw: bytes, head_only: bool) -> Head:
         """What `read_head` says. Raises NotHttp."""
-        last = self._last
-        if last is not None and last.raw == raw and not head_only:
-            return last
         head = read_head(raw, head_only)
-        if not head_only:
+        if not head_only and not head.interim:
             self._last = head
         return head
 

@@ -78,23 +78,6 @@ class Dispatch(Flight):
             self.deadline = monotonic() + self.seconds
 
 
-class Lane:
-    """One target."""
-
-    __slots__ = ("found", "gate", "heads", "idle", "origin", "resolving", "target", "waiting")
-
-    def __init__(self, target: Target) -> None:
-        self.target = target
-        self.origin = str(target)
-        self.gate: Gate | None = None
-        self.found: tuple[Address, ...] = ()
-        self.heads = Heads()
-        self.idle: list[Connection] = []
-        self.resolving: list[Dispatch] = []
-        self.waiting: deque[Dispatch] = deque()
-        """Have their token, and lack a connection."""
-
-
 class _Queue:
     """What waits at a gate for its token."""
 
@@ -103,6 +86,40 @@ class _Queue:
     def __init__(self) -> None:
         self.dispatches: deque[Dispatch] = deque()
         self.timer: asyncio.TimerHandle | None = None
+
+
+class Lane:
+    """One target."""
+
+    __slots__ = (
+        "authority",
+        "forwarded",
+        "found",
+        "gate",
+        "heads",
+        "idle",
+        "origin",
+        "queue",
+        "resolving",
+        "target",
+        "waiting",
+    )
+
+    def __init__(self, target: Target, forwarded: bool) -> None:
+        self.target = target
+        self.origin = str(target)
+        self.authority = target.authority
+        self.forwarded = forwarded
+        """Requests are handed to a proxy with the whole URL."""
+        self.gate: Gate | None = None
+        self.queue = _Queue()
+        """The one of the gate, once there is one."""
+        self.found: tuple[Address, ...] = ()
+        self.heads = Heads()
+        self.idle: list[Connection] = []
+        self.resolving: list[Dispatch] = []
+        self.waiting: deque[Dispatch] = deque()
+        """Have their token, and lack a connection."""
 
 
 class Pool:
@@ -149,7 +166,7 @@ class Pool:
             self._resolve_first(lane, dispatch)
             return
         now = monotonic()
-        queue = self._queues[gate]
+        queue = lane.queue
         if dispatch.urgent:
             self._launch(lane, dispatch)
         elif queue.dispatches or gate.paused or gate.wait_seconds(now) > 0:
@@ -164,7 +181,7 @@ class Pool:
         """Where requests to a target queue up."""
         lane = self._lanes.get(target)
         if lane is None:
-            lane = self._lanes[target] = Lane(target)
+            lane = self._lanes[target] = Lane(target, self._dialer.forwards(target))
         return lane
 
     def gate_of(self, target: Target) -> Gate | None:
@@ -260,6 +277,7 @@ class Pool:
         try:
             lane.found = await self._dialer.resolve(lane.target)
             lane.gate = self._gate_at(lane.found[0])
+            lane.queue = self._queues[lane.gate]
         except NotOpened as error:
             failure = error.failure
         waiting, lane.resolving = lane.resolving, []

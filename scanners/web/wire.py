@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from scanners.web.message import Headers, Request, Target
+from scanners.web.message import Headers, Request
 
 _WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})
 """Methods whose empty body is announced too: some servers insist."""
@@ -15,21 +15,22 @@ class NotOneRequest(ValueError):
     """Written like this it would be several requests, or none."""
 
 
-def encoded(request: Request, target: Target, cookie: str = "", absolute: bool = False) -> bytes:
+def encoded(request: Request, authority: str, cookie: str = "", origin: str = "") -> bytes:
     """The bytes of a request. Raises NotOneRequest.
 
-    `cookie` goes behind the cookies that the request names itself; `absolute` is the form for a forwarding proxy.
+    `authority` is what Host says; `cookie` goes behind the cookies that the request names itself; `origin` goes before
+    the path for a forwarding proxy.
     """
     if request.raw is not None:
         return request.raw
     method, place, body = request.method, request.target, request.body
     if "\n" in place or "\r" in place or "\n" in method or "\r" in method:
         raise NotOneRequest("a line break in the method or the target")
-    if absolute and place.startswith("/"):
-        place = f"{target}{place}"
+    if origin and place.startswith("/"):
+        place = origin + place
     length = len(body) if body or method in _WITH_LENGTH else -1
-    lines = _header_lines(request.headers, target.authority, length, cookie)
-    return b"%b %b HTTP/1.1\r\n%b\r\n%b" % (as_bytes(method), as_bytes(place), lines, body)
+    lines = _header_lines(request.headers, authority, length, cookie)
+    return b"%b\r\n%b\r\n%b" % (as_bytes(f"{method} {place} HTTP/1.1"), lines, body)
 
 
 def as_bytes(text: str) -> bytes:

@@ -18,9 +18,22 @@ from scanners.web.pace import Gate, Pace
 from secops.support.clock import now
 
 PIECES = (
-    (b"HTTP/1.1 ", b"200 ", b"OK", b"\r\n", b"\n", b"\r\n\r\n", b":", b" ", b"X", b"\0", b"\xff", b"5", b"100 Continue")
-    + (b"Content-Length: ", b"Transfer-Encoding: chunked", b"Content-Encoding: gzip")
-    + (b"0\r\n\r\n", b"5\r\nhello\r\n")
+    *(
+        b"HTTP/1.1 ",
+        b"200 ",
+        b"OK",
+        b"\r\n",
+        b"\n",
+        b"\r\n\r\n",
+        b":",
+        b" ",
+        b"X",
+        b"\0",
+        b"\xff",
+        b"5",
+        b"100 Continue",
+    ),
+    *(b"Content-Length: ", b"Transfer-Encoding: chunked", b"Content-Encoding: gzip", b"0\r\n\r\n", b"5\r\nhello\r\n"),
 )
 HEAD_BYTES = st.lists(st.sampled_from(PIECES), max_size=14).map(b"".join)
 
