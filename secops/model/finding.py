@@ -169,7 +169,12 @@ class Finding:
 @lru_cache(maxsize=1 << 12)
 def finding_id(weakness_class: WeaknessClass, asset: str, rule: str, locator: tuple[str, ...]) -> str:
     """`1-` (the version of the key) and 32 base32 characters of a SHA-256 over class, asset, rule and locator."""
-    text = "\x1f".join((weakness_class.value, asset, rule, *locator))
+    text = "\x1f".join(_unambiguous(part) for part in (weakness_class.value, asset, rule, *locator))
     digest = hashlib.sha256(b"v1\x1f" + text.encode("utf-8", "surrogatepass")).digest()
     # 20 bytes are 32 characters.
     return f"1-{base64.b32encode(digest[:20]).decode().lower()}"
+
+
+def _unambiguous(part: str) -> str:
+    """A part in which nothing can be taken for the end of it, whatever a hostile target put there."""
+    return part.replace("\x1e", "\x1e0").replace("\x1f", "\x1e1") if "\x1e" in part or "\x1f" in part else part

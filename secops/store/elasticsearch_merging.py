@@ -205,13 +205,18 @@ class Merging:
         one, key = write.acceptance, (Kind.ACCEPTANCES, write.acceptance.id)
         held = self._hold(key)
         present = acceptance_of(held.document) if held.document else None
-        if present != one:
+        if present != one or not self._may_be_repeated(entry):
             require_next_revision(one, present.revision if present else 0)
             held.document = acceptance_document(one)
             held.by.append(entry.number)
+            self.course.decided.add(entry.number)
         reason = one.ended_because or one.reason
         audited = AuditEntry(write.at, write.actor, "acceptance", one.id, write.action, Text(reason, reason))
         self._audit(entry, audited)
+
+    def _may_be_repeated(self, entry: Entry) -> bool:
+        """Whether an earlier try may have written what it decides."""
+        return entry.number <= self.course.sent_before or entry.number in self.course.decided
 
     def _approve(self, entry: Entry, write: Approving) -> None:
         sha256 = hashlib.sha256(write.observation).hexdigest()
@@ -243,7 +248,7 @@ class Merging:
         self.jobs.append(Job(action, (number,), Kind.OBSERVATIONS, once=True))
         held = self._hold((Kind.NEWEST, place_id(evaluation.asset, evaluation.check)))
         if not held.document or moment(evaluation.started) > told_of(held.document)["at"]:
-            held.document = newest_document(evaluation)
+            held.document = newest_document(write.scan, evaluation)
             held.by.append(number)
 
     def _keep_contents(self, entries: Sequence[Entry]) -> None:

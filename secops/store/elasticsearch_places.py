@@ -44,6 +44,11 @@ def place_document(before: Document | None, scan: str, evaluation: Evaluation) -
         known["newest"] = told_of(coverage_document(scan, evaluation))
     if evaluation.outcome.successful:
         known["last_successful"] = max(known["last_successful"] or at, at)
+    return place_saying(known)
+
+
+def place_saying(known: Document) -> Document:
+    """A place whose `newest` is what its newest coverage tells, and when its check was `last_successful`."""
     newest = known["newest"]
     ours = {
         "place": place_id(newest["asset"], newest["check"]),
@@ -67,9 +72,13 @@ def last_successful(source: Document) -> str | None:
 
 def observation_document(scan: str, evaluation: Evaluation) -> Document:
     """Where and when something was observed."""
-    told = _observed(evaluation) | {"scan": scan, "size_bytes": len(evaluation.observation)}
-    ours = _place(evaluation.asset, evaluation.check) | {
-        "scan": indexed(scan),
+    return observation_saying(_observed(scan, evaluation))
+
+
+def observation_saying(told: Document) -> Document:
+    """An observation of which this is told."""
+    ours = _place(told["asset"], told["check"]) | {
+        "scan": indexed(told["scan"]),
         "sha256": told["sha256"],
         "document": encoded(told).decode(),
     }
@@ -82,13 +91,17 @@ def observation_of(source: Document) -> StoredObservation:
     return StoredObservation(told["asset"], told["check"], from_text(told["at"]), told["sha256"], told["size_bytes"])
 
 
-def newest_document(evaluation: Evaluation) -> Document:
+def newest_document(scan: str, evaluation: Evaluation) -> Document:
     """The observation of a place that no other is newer than."""
-    told = _observed(evaluation)
-    ours = _place(evaluation.asset, evaluation.check) | {
+    return newest_saying(_observed(scan, evaluation), evaluation.observation)
+
+
+def newest_saying(told: Document, body: bytes) -> Document:
+    """The newest observation of a place, of which this is told, with what was observed."""
+    ours = _place(told["asset"], told["check"]) | {
         "sha256": told["sha256"],
         "document": encoded(told).decode(),
-        "body": _body(evaluation.observation),
+        "body": _body(body),
     }
     return {"@timestamp": told["at"], "jindun": ours}
 
@@ -97,13 +110,18 @@ def baseline_document(one: Approving, number: int) -> Document:
     """An approved observation; `number` orders those of one place."""
     at, sha256 = moment(one.at), hashlib.sha256(one.observation).hexdigest()
     told = {"asset": one.asset, "check": one.check, "sha256": sha256, "approved_by": one.approved_by, "at": at}
-    ours = _place(one.asset, one.check) | {
+    return baseline_saying(told, number, one.observation)
+
+
+def baseline_saying(told: Document, number: int, body: bytes) -> Document:
+    """A baseline of which this is told."""
+    ours = _place(told["asset"], told["check"]) | {
         "number": number,
-        "sha256": sha256,
+        "sha256": told["sha256"],
         "document": encoded(told).decode(),
-        "body": _body(one.observation),
+        "body": _body(body),
     }
-    return {"@timestamp": at, "jindun": ours}
+    return {"@timestamp": told["at"], "jindun": ours}
 
 
 def approval_of(source: Document) -> Approval:
@@ -112,8 +130,10 @@ def approval_of(source: Document) -> Approval:
     return Approval(told["approved_by"], from_text(told["at"]), told["sha256"])
 
 
-def _observed(evaluation: Evaluation) -> dict[str, Any]:
+def _observed(scan: str, evaluation: Evaluation) -> dict[str, Any]:
     return {
+        "scan": scan,
+        "size_bytes": len(evaluation.observation),
         "asset": evaluation.asset,
         "check": evaluation.check,
         "at": moment(evaluation.started),

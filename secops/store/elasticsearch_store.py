@@ -6,7 +6,7 @@ the server away, evaluations wait there and scanning goes on; whatever ships nex
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
@@ -36,6 +36,7 @@ from secops.store.elasticsearch_errors import Unreachable
 from secops.store.elasticsearch_indices import Indices, require_ready
 from secops.store.elasticsearch_json import Document
 from secops.store.elasticsearch_kept import kept_of
+from secops.store.elasticsearch_moving import dump, in_time, load
 from secops.store.elasticsearch_places import approval_of, coverage_row, last_successful, observation_of, place_rows
 from secops.store.elasticsearch_sending import Patience
 from secops.store.elasticsearch_server import ElasticsearchServer, Found
@@ -52,7 +53,8 @@ from secops.store.finding_store import (
     require_page,
 )
 from secops.store.merge import Changes
-from secops.store.outbox import Outbox, Outcome
+from secops.store.moving import Item, Part
+from secops.store.outbox import Outbox, Outcome, Standing
 from secops.store.query import FIELDS, Condition, Query, at
 from secops.store.refusals import NotFound
 from secops.store.shipping import Shipper
@@ -157,6 +159,10 @@ class ElasticsearchStore:
         self._set_up()
         self._shipper.ship(patience=Patience(seconds, seconds), wait_seconds=seconds)
 
+    def waiting(self) -> Standing:
+        """How the outbox stands."""
+        return self._outbox.standing()
+
     def get(self, finding: str) -> Finding:
         """The finding with that id, or whose id alone begins so."""
         return self._evaluated([self._one(finding)])[0]
@@ -211,7 +217,7 @@ class ElasticsearchStore:
         """What people and policies did."""
         query: Document = {"range": {"@timestamp": {"gte": moment(since)}}} if since else _EVERYTHING
         found = self._all_of(Kind.AUDIT, query)
-        return [audit_of(one.source) for one in sorted(found, key=_number)]
+        return [audit_of(one.source) for one in sorted(found, key=in_time)]
 
     def coverage(self, scan: str | None = None) -> Sequence[CoverageRow]:
         """How the evaluations of the scan ended, or the newest of each (asset, check)."""
@@ -233,14 +239,15 @@ class ElasticsearchStore:
 
     def baseline(self, asset: str, check: str) -> tuple[bytes, str] | None:
         """The approved observation and who approved it."""
-        newest = self._server.search(self._alias(Kind.BASELINES), _at(asset, check), [{"jindun.number": "desc"}], 1)
+        order = [{"@timestamp": "desc"}, {"jindun.number": "desc"}]
+        newest = self._server.search(self._alias(Kind.BASELINES), _at(asset, check), order, 1)
         return (self._body(newest[0].source), approval_of(newest[0].source).approved_by) if newest else None
 
     def baseline_history(self, asset: str, check: str) -> Sequence[Approval]:
         """Every approval, oldest first."""
-        fields = ("jindun.document", "jindun.number")
+        fields = ("@timestamp", "jindun.document", "jindun.number")
         found = self._all_of(Kind.BASELINES, _at(asset, check), fields)
-        return [approval_of(one.source) for one in sorted(found, key=_number)]
+        return [approval_of(one.source) for one in sorted(found, key=in_time)]
 
     def latest_observation(self, asset: str, check: str) -> bytes | None:
         """The newest observation that is not empty."""
@@ -253,6 +260,16 @@ class ElasticsearchStore:
         query = {"term": {"jindun.scan": scan}}
         rows = (observation_of(one.source) for one in self._all_of(Kind.OBSERVATIONS, query))
         return sorted(rows, key=lambda one: (one.asset, one.check))
+
+    def dump(self, part: Part) -> Iterator[Item]:
+        """All of a part, for another store; what waits in the outbox is brought first."""
+        self.ship()
+        return dump(self._indices, part)
+
+    def load(self, part: Part, items: Iterable[Item]) -> int:
+        """What another store dumped."""
+        self.ship()
+        return load(self._indices, part, items)
 
     def close(self) -> None:
         """Close the connections and the outbox; closing twice is fine."""
@@ -370,10 +387,6 @@ class ElasticsearchStore:
                 )
             )
         return body
-
-
-def _number(one: Found) -> int:
-    return int(one.source["jindun"]["number"])
 
 
 def _at(asset: str, check: str) -> Document:

@@ -15,10 +15,10 @@ class Part(StrEnum):
 
     CONTENTS = "contents"
     """What was observed, by digest."""
-    PLACES = "places"
-    """By asset and check: the newest evaluation, and when one was last successful."""
     OBSERVATIONS = "observations"
     COVERAGE = "coverage"
+    PLACES = "places"
+    """By asset and check: the newest evaluation, and when one was last successful."""
     FINDINGS = "findings"
     EVENTS = "events"
     BASELINES = "baselines"

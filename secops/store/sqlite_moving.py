@@ -27,17 +27,21 @@ class _Table:
     others: tuple[str, ...]
     counted: tuple[str, ...] | None = None
     """What a row's number is counted within; None: it has none. In the file it is unique among all rows."""
+    told: tuple[str, ...] = ()
+    """What other tables say of it and other stores keep with it."""
+    source: str = ""
+    """Where all of that is read; empty: the table itself."""
 
     @property
     def select(self) -> str:
         """Rows by their key, under the names of its columns."""
-        columns = [*self.key, *self.others]
+        columns = [*self.key, *self.others, *self.told]
         keys = [f"CAST({name} AS TEXT)" for name in self.key]
         if self.counted is not None:
             within = f"PARTITION BY {', '.join(self.counted)} " if self.counted else ""
             columns.append(f"row_number() OVER ({within}ORDER BY number) AS number")
             keys.append("printf('%010d', number)")
-        inner = f"SELECT {', '.join(columns)} FROM {self.name}"  # noqa: S608, names of ours
+        inner = f"SELECT {', '.join(columns)} FROM {self.source or self.name}"  # noqa: S608, names of ours
         return f"SELECT *, {' || char(31) || '.join(keys)} AS item_key FROM ({inner}) ORDER BY item_key"  # noqa: S608
 
     def item(self, row: sqlite3.Row) -> Item:
@@ -60,10 +64,16 @@ class _Table:
 _PLACE = ("asset", "check_name")
 _ROW = ("scan", *_PLACE)
 _WHY = ("reason_zh", "reason_en")
+_ENDED = ("system", "outcome", *_WHY, "seconds")
 _TABLES = {
-    Part.PLACES: _Table("places", _PLACE, ("newest_scan", "newest_at", "last_successful")),
     Part.OBSERVATIONS: _Table("observations", _ROW, ("at", "sha256", "size_bytes")),
-    Part.COVERAGE: _Table("coverage", _ROW, ("system", "outcome", *_WHY, "at", "seconds")),
+    Part.COVERAGE: _Table("coverage", _ROW, (*_ENDED, "at")),
+    Part.PLACES: _Table(
+        *("places", _PLACE, ("newest_scan", "newest_at", "last_successful")),
+        told=_ENDED,
+        source="(SELECT p.*, c.scan, system, outcome, reason_zh, reason_en, seconds FROM places p "
+        "LEFT JOIN coverage c ON c.scan = newest_scan AND c.asset = p.asset AND c.check_name = p.check_name)",
+    ),
     Part.EVENTS: _Table("events", ("finding",), ("revision", "at", "actor", "change", *_WHY), counted=("finding",)),
     Part.BASELINES: _Table("baselines", _PLACE, ("sha256", "approved_by", "at"), counted=_PLACE),
     Part.AUDIT: _Table("audit", (), ("at", "actor", "action", "subject", "detail", *_WHY), counted=()),
