@@ -11,7 +11,7 @@ from typing import Annotated, BinaryIO
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
-from secops.cli.finding_query import Assets, Checks, Everything, Severities, States, Systems, Wanted, asked
+from secops.cli.finding_query import Assets, Checks, Everything, Parts, Severities, States, Systems, Wanted, asked
 from secops.cli.options import AsJson
 from secops.cli.tables import console, fill, plain, print_json, table
 from secops.evidence.new_file import new_file
@@ -111,13 +111,15 @@ def export_findings(
     severity: Severities = None,
     state: States = None,
     everything: Everything = False,
+    parts: Parts = False,
     system: Systems = None,
     asset: Assets = None,
     check: Checks = None,
 ) -> None:
     exporter = exporter_named(format)
     with open_home() as home:
-        query = asked(home, wanted, everything, state=state, severity=severity, system=system, asset=asset, check=check)
+        chosen = {"state": state, "severity": severity, "system": system, "asset": asset, "check": check}
+        query = asked(home, wanted, everything, parts, **chosen)
         with _written(output) as write:
             for part in exporter.write(chosen_findings(home, query), around(home, bom)):
                 write(part)

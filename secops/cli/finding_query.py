@@ -8,7 +8,7 @@ import typer
 
 from secops.model.finding import Severity, State
 from secops.service.home import Home
-from secops.store.query import FIELDS, Query, all_of, one_of, parts_of
+from secops.store.query import FIELDS, Query, all_of, one_of, parts_of, without_parts
 from secops.store.query_text import parse
 from secops.support.language import say
 
@@ -33,6 +33,10 @@ States = Annotated[
     ),
 ]
 Everything = Annotated[bool, typer.Option("--all", help=say(zh="包括已关闭的。", en="Those that are closed, too."))]
+Parts = Annotated[
+    bool,
+    typer.Option("--parts", help=say(zh="包括已并入其他发现的。", en="Those that were merged into another one, too.")),
+]
 Systems = Annotated[
     list[str] | None, typer.Option("--system", help=say(zh="系统 id,可重复。", en="System id; may be repeated."))
 ]
@@ -57,12 +61,14 @@ Wanted = Annotated[
 ]
 
 
-def asked(home: Home, wanted: str, everything: bool, **chosen: Sequence[str] | None) -> Query:
-    """What the query and the shorthands say together; those that are open, unless one of them speaks of the state."""
+def asked(home: Home, wanted: str, everything: bool, parts: bool = False, **chosen: Sequence[str] | None) -> Query:
+    """What the query and the shorthands say together; those that are open, unless one of them speaks of the state, and
+    that stand for themselves, unless one of them speaks of parts.
+    """
     parsed = parse(wanted, home.saved_queries.__getitem__)
     speaks_of_state = any(getattr(part, "field", "") == "state" for part in parts_of(parsed.where))
     if not (chosen["state"] or everything or speaks_of_state):
         chosen["state"] = [one for one in State if one.open]
-    return replace(
-        parsed, where=all_of([parsed.where, *(one_of(name, values or ()) for name, values in chosen.items())])
-    )
+    given = (one_of(name, values or ()) for name, values in chosen.items())
+    query = replace(parsed, where=all_of([parsed.where, *given]))
+    return query if parts else without_parts(query)

@@ -44,12 +44,40 @@ FIELD_NAMES = {
     "check": Text("检查", "check"),
     "rule": Text("规则", "rule"),
     "class": Text("类别", "class"),
+    "deadline": Text("期限", "deadline"),
+    "acceptance": Text("风险接受", "acceptance"),
+    "part_of": Text("并入", "part of"),
+    "exploited": Text("被利用", "exploited"),
 }
+DEADLINES = {
+    "none": Text("无期限", "no deadline"),
+    "running": Text("期限内", "in time"),
+    "near": Text("将到期", "due soon"),
+    "overdue": Text("已逾期", "overdue"),
+    "paused": Text("计时暂停", "stands still"),
+    "resumed": Text("恢复计时", "runs again"),
+    "stale": Text("待重算", "to be worked out"),
+}
+_YES_OR_NO = {"yes": Text("是", "yes"), "no": Text("否", "no")}
 _CHANGES = {
     "seen": Text("首次发现", "first seen"),
     "reopened": Text("再次发现,重新打开", "seen again, reopened"),
     "resolved": Text("复测未见,已解决", "no longer found, resolved"),
     "severity": Text("严重程度", "severity"),
+    "exploited": Text("已知被攻击者利用", "attackers are known to use it"),
+    "exploited no more": Text("不再已知被利用", "attackers are no longer known to use it"),
+    "acceptance ended": Text("风险接受终止,重新打开", "acceptance ended, open again"),
+    "accepted": Text("接受风险", "risk accepted"),
+    "part changed": Text("并入的发现有变", "a part of it changed"),
+    "merged": Text("并入了", "merged into this one"),
+    "merged into": Text("并入", "merged into"),
+    "split off": Text("拆出了", "split off"),
+    "split from": Text("拆出自", "split from"),
+    "rekeyed from": Text("新标识,承接自", "new identity of"),
+    "rekeyed to": Text("新标识为", "new identity"),
+    "taken back from": Text("撤销改标识,承接自", "identity taken back from"),
+    "given back to": Text("撤销改标识,还给", "identity given back to"),
+    "deadline": Text("整改时间已过", "time passed"),
     "state": Text("人工改状态", "moved by hand"),
 }
 
@@ -71,11 +99,21 @@ def outcome_word(outcome: Outcome | None) -> Shown:
     return plain(tell(text), style)
 
 
-def value_word(value: str) -> Shown | str:
-    """The value of a field as it is shown: states and severities by name, all else as it is."""
+def deadline_word(standing: str) -> Shown:
+    """How a deadline stands, in its colour."""
+    style = {"near": "yellow", "overdue": "bold red"}.get(standing, "")
+    return plain(tell(DEADLINES[standing]), style)
+
+
+def value_word(field: str, value: str) -> Shown | str:
+    """The value of a field as it is shown: what has a name by its name, all else as it is."""
     if isinstance(value, Severity):
         return severity_word(value)
-    return state_word(value) if isinstance(value, State) else value
+    if field == "deadline":
+        return deadline_word(value)
+    if field == "exploited":
+        return tell(_YES_OR_NO[value])
+    return state_word(value) if isinstance(value, State) else value or "-"
 
 
 def change_words(change: str) -> str:

@@ -1,7 +1,5 @@
 """`secops findings`: list what is wrong, explain it, move it through its life, and show what was tested."""
 
-import getpass
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,26 +8,38 @@ from typing import Annotated
 
 import typer
 
+from secops.cli.finding_acceptances import (
+    ACCEPT_HELP,
+    accept,
+    approve_acceptance,
+    list_acceptances,
+    withdraw_acceptance,
+)
+from secops.cli.finding_edits import Actor, Id, Reason, Revision, edit, print_state, words
 from secops.cli.finding_exchange import export_findings, import_findings
+from secops.cli.finding_groups import merge, rekey, split
 from secops.cli.finding_query import (
     QUERY_HELP,
     Assets,
     Checks,
     Everything,
+    Parts,
     Severities,
     States,
     Systems,
     Wanted,
     asked,
 )
+from secops.cli.finding_review import review_findings
 from secops.cli.finding_tables import print_counts, print_finding, print_findings, print_history
-from secops.cli.finding_words import OUTCOMES, STATES, outcome_word
+from secops.cli.finding_words import OUTCOMES, outcome_word
 from secops.cli.options import AsJson
 from secops.cli.tables import console, fill, plain, print_json, table
 from secops.model.finding import State
 from secops.model.outcome import Outcome
 from secops.model.text import Text
 from secops.service.home import Home, open_home
+from secops.store.edits import Move
 from secops.store.finding_store import LARGEST_PAGE, CoverageRow
 from secops.store.query import FIELDS
 from secops.store.query_text import to_text
@@ -46,9 +56,6 @@ verb = typer.Typer(
 )
 
 GROUPABLE = [field.name for field in FIELDS.values() if field.groupable]
-Id = Annotated[
-    str, typer.Argument(metavar="ID", help=say(zh="发现的编号,前几位即可。", en="Id of the finding, or how it begins."))
-]
 Limit = Annotated[int, typer.Option(min=1, max=LARGEST_PAGE, help=say(zh="每页条数。", en="How many on one page."))]
 Cursor = Annotated[
     str | None,
@@ -69,6 +76,55 @@ verb.command(
         en="Write findings in the format of another tool; by default those that are open.",
     ),
 )(export_findings)
+verb.command(name="accept", help=ACCEPT_HELP)(accept)
+verb.command(
+    name="approve",
+    help=say(
+        zh="批准一项风险接受;批准人不能是申请人。姓名自报,未经认证。",
+        en="Approve an acceptance, as somebody else than who asked. Names are claimed, not authenticated.",
+    ),
+)(approve_acceptance)
+verb.command(
+    name="withdraw",
+    help=say(
+        zh="撤回或拒绝一项风险接受,所涉发现重新打开。",
+        en="Withdraw or refuse an acceptance; what it covers is open again.",
+    ),
+)(withdraw_acceptance)
+verb.command(
+    name="acceptances",
+    help=say(zh="列出风险接受,缺省为有效和待批准的。", en="List acceptances; by default those in force or asked for."),
+)(list_acceptances)
+verb.command(
+    name="merge",
+    help=say(
+        zh="把同一问题的几个发现并为一个:第一个代表全部,可再拆开。",
+        en="Make several findings of one weakness one: the first stands for all; they can be split again.",
+    ),
+)(merge)
+verb.command(
+    name="split",
+    help=say(
+        zh="把并入的发现拆出,恢复合并前的状态;也用于撤销改标识。",
+        en="Split a finding off that was merged, in the state that it had; this also takes a rekeying back.",
+    ),
+)(split)
+verb.command(
+    name="rekey",
+    help=say(
+        zh="资产或规则改名后,让发现带着历史换用新标识。退出码 2:有发现被拒绝。",
+        en="After an asset or rule was renamed, give findings their new identity, with all that they went through. "
+        "Exit code 2: some were refused.",
+    ),
+)(rekey)
+verb.command(
+    name="review",
+    help=say(
+        zh="复核:到期的风险接受终止,有效的覆盖新发现,定下并提醒整改期限。每次扫描和导入后自动进行。",
+        en="End acceptances that are over, let those in force cover what is new, set deadlines and tell of them. Every "
+        "scan and import does it, too.",
+    ),
+)(review_findings)
 
 
 @verb.command(
@@ -85,6 +141,7 @@ def list_findings(
     severity: Severities = None,
     state: States = None,
     everything: Everything = False,
+    parts: Parts = False,
     system: Systems = None,
     asset: Assets = None,
     check: Checks = None,
@@ -102,7 +159,8 @@ def list_findings(
     as_json: AsJson = False,
 ) -> None:
     with open_home() as home:
-        query = asked(home, wanted, everything, state=state, severity=severity, system=system, asset=asset, check=check)
+        chosen = {"state": state, "severity": severity, "system": system, "asset": asset, "check": check}
+        query = asked(home, wanted, everything, parts, **chosen)
         if save is not None:
             home.saved_queries.save(save, wanted)
         page = home.store.find(query, limit, cursor)
@@ -131,11 +189,12 @@ def stats(
         ),
     ] = "severity,state",
     everything: Everything = False,
+    parts: Parts = False,
     as_json: AsJson = False,
 ) -> None:
     fields = [name.strip() for name in by.split(",") if name.strip()]
     with open_home() as home:
-        query = asked(home, wanted, everything, state=None)
+        query = asked(home, wanted, everything, parts, state=None)
         counts = home.store.count(query, fields)
         total = sum(counts.values())
     rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
@@ -157,11 +216,23 @@ def show(finding: Id, as_json: AsJson = False) -> None:
         found = home.store.get(finding)
         events = home.store.history(found.id)
         covered = [row for row in home.store.coverage() if (row.asset, row.check) == (found.asset, found.check)]
+        parts = [home.store.get(part) for part in found.parts]
+        acceptance = next((one for one in home.store.acceptances() if one.id == found.acceptance), None)
     if as_json:
-        print_json({"finding": found, "history": events, "coverage": covered})
+        print_json({"finding": found, "history": events, "coverage": covered, "parts": parts, "acceptance": acceptance})
         return
-    print_finding(found, covered)
+    print_finding(found, covered, parts, acceptance)
     print_history(events)
+
+
+@verb.command(help=say(zh="显示一个发现的全部变化。", en="Show everything that happened to one finding."))
+def history(finding: Id, as_json: AsJson = False) -> None:
+    with open_home() as home:
+        events = home.store.history(finding)
+    if as_json:
+        print_json(events)
+    else:
+        print_history(events)
 
 
 @verb.command(
@@ -175,54 +246,16 @@ def transition(
     to: Annotated[
         State, typer.Argument(metavar="STATE", help=say(zh="新状态:", en="The new state: ") + ", ".join(State))
     ],
-    reason: Annotated[str, typer.Option(help=say(zh="理由,记入历史。", en="Why; it goes into the history."))],
-    revision: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help=say(
-                zh="您看到的版本;此后状态或严重程度变了就拒绝。缺省为现在的版本。",
-                en="The revision that you saw: refused when state or severity changed since. Default: the present one.",
-            ),
-            show_default=False,
-        ),
-    ] = None,
-    actor: Annotated[
-        str | None,
-        typer.Option(
-            "--as",
-            metavar="NAME",
-            help=say(
-                zh="以谁的名义(自报,未认证);缺省为操作系统用户。",
-                en="In whose name (claimed, not authenticated); default: the user of the operating system.",
-            ),
-            show_default=False,
-        ),
-    ] = None,
+    reason: Reason,
+    revision: Revision = None,
+    actor: Actor = None,
     as_json: AsJson = False,
 ) -> None:
     with open_home() as home:
-        seen = home.store.get(finding)
-        moved = home.store.transition(
-            seen.id,
-            to,
-            revision=seen.revision if revision is None else revision,
-            actor=_user() if actor is None else actor,
-            reason=reason,
-        )
-    if as_json:
-        print_json(moved)
-        return
-    change = f"{tell(STATES[seen.state])} → {tell(STATES[moved.state])}"
-    console().print(
-        plain(
-            say(
-                zh=f"{moved.id}:{change}(第 {moved.revision} 版)",
-                en=f"{moved.id}: {change} (revision {moved.revision})",
-            )
-        ),
-        soft_wrap=True,
-    )
+        before = home.store.get(finding)
+        move = Move(before.id, words(reason), revision or before.revision, to)
+        after = edit(home, move, actor, as_json)
+    print_state(after, before, as_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,13 +324,6 @@ def _never_tested(home: Home, tested: Sequence[_Tested]) -> list[_Tested]:
         for system, asset, check in home.eyes.everything()
         if (asset, check) not in known
     ]
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid:{os.getuid()}"
 
 
 def _print_coverage(rows: Sequence[_Tested]) -> None:

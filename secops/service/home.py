@@ -162,7 +162,7 @@ class Home:
     def eyes(self) -> Eyes:
         """Scans the city."""
         limits = Limits(self.settings.limits.total, self.settings.limits.per_target)
-        return Eyes(self.inventory, self.store, self._reach, limits, self.reviewer())
+        return Eyes(self.inventory, self.store, self._reach, limits, self.reviewer)
 
     @cached_property
     def sla(self) -> Sla:

@@ -18,7 +18,7 @@ from secops.model.finding import Finding
 from secops.model.step import LOCAL, Command
 from secops.service.canary import Canary
 from secops.service.home import Home
-from secops.store.query import Equals, Query
+from secops.store.query import Equals, Query, without_parts
 from secops.support.clock import from_text, now
 
 _ASKED = {
@@ -64,7 +64,7 @@ def _detected(run: Run) -> datetime | None:
 
 def findings_of(home: Home, system: str | None) -> list[Finding]:
     """The findings of one system, or of all, open or not."""
-    query = Query(Equals("system", system)) if system else Query()
+    query = without_parts(Query(Equals("system", system)) if system else Query())
     return list(home.store.find(query, limit=_MOST_FINDINGS).findings)
 
 

@@ -49,14 +49,14 @@ class Eyes:
         store: FindingStore,
         make_reach: Callable[[], Reach],
         limits: Limits,
-        review: Callable[[], object],
+        reviewer: Callable[[], Callable[[], object]],
     ) -> None:
-        """`review` is called when a scan is recorded."""
+        """`reviewer` is called before a scan; it gives what is called when that is recorded."""
         self._inventory = inventory
         self._store = store
         self._make_reach = make_reach
         self._limits = limits
-        self._review = review
+        self._reviewer = reviewer
 
     def pairs(self, assets: Iterable[Asset], checks: Sequence[str] = ()) -> tuple[Pair, ...]:
         """Every (asset, check) that applies; all checks when none is named. Raises BadInput for unknown checks."""
@@ -83,14 +83,14 @@ class Eyes:
         """
         name = f"{now():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
         recorder = _Recorder(self._store, name, on_evaluated)
-        untouched = tuple(assessed)
+        untouched, settle = tuple(assessed), self._reviewer()
         try:
             for evaluation in untouched:
                 recorder.take(evaluation)
             evaluations = asyncio.run(self._look(pairs, recorder.take)) if pairs else ()
         finally:
             recorder.flush()
-        self._review()
+        settle()
         return Scanned(name, (*untouched, *evaluations), recorder.recorded)
 
     def learn(self, pairs: Sequence[Pair], approved_by: str) -> list[Evaluation]:

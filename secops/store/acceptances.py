@@ -113,7 +113,7 @@ def scope_of(acceptance: Acceptance, at: datetime) -> Condition:
     """What its query asks for at that moment, without what is too bad for it."""
     scope = _scope(acceptance.query)
     bounds: list[Condition | None] = [Range("severity", Comparison.AT_MOST, acceptance.up_to)]
-    if not _speaks_of_exploits(scope):
+    if not covers_exploited(scope):
         bounds.append(Equals("exploited", "no"))
     bounded = all_of([at_moment(scope, at), *bounds])
     assert bounded is not None
@@ -127,7 +127,8 @@ def _scope(query: str) -> Condition:
     return where
 
 
-def _speaks_of_exploits(scope: Condition) -> bool:
+def covers_exploited(scope: Condition) -> bool:
+    """Whether a query covers what attackers are known to use: it says so."""
     return any(getattr(part, "field", "") == "exploited" for part in parts_of(scope))
 
 
@@ -162,7 +163,7 @@ def _outside(acceptance: Acceptance, scope: Condition, finding: Finding) -> Text
             f"{finding.id} 的严重程度为 {severity.value},风险接受 {id} 只到 {acceptance.up_to.value}",
             f"{finding.id} is of severity {severity.value}; risk acceptance {id} goes up to {acceptance.up_to.value}",
         )
-    if finding.weakness.exploited and not _speaks_of_exploits(scope):
+    if finding.weakness.exploited and not covers_exploited(scope):
         return Text(
             f"{finding.id} 已知被攻击者利用,风险接受 {id} 没有写明包含这样的发现",
             f"attackers are known to use {finding.id}; risk acceptance {id} does not say that it covers such ones",

@@ -2,86 +2,18 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from secops.cli.main import main
 from secops.model.finding import Severity, State
-from secops.model.outcome import Outcome
 from secops.store.query import Query
-from secops.store.sqlite_store import SqliteStore
-from secops.support import language
+from tests.cli.typed import Findings, as_json, store
 from tests.contracts.evaluations import evaluation, id_of, weakness
 
 ROOT = Path(__file__).parents[2]
-Findings = Callable[..., "Done"]
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    shutil.copy(ROOT / "secops/inventory/sample_city.yaml", tmp_path / "inventory.yaml")
-    (tmp_path / "jindun.yaml").write_text("state: state\n")
-    (tmp_path / "state").mkdir()
-    with store(tmp_path) as opened:
-        opened.record(
-            "scan-1",
-            [
-                evaluation(weakness(), weakness("/b", Severity.CRITICAL), weakness("/gone")),
-                evaluation(asset="far", check="open-ports", outcome=Outcome.UNREACHABLE, system="tax"),
-            ],
-        )
-        opened.record("scan-2", [evaluation(weakness(), weakness("/b", Severity.CRITICAL), minutes=5)])
-    return tmp_path
-
-
-def store(home: Path) -> SqliteStore:
-    return SqliteStore(home / "state" / "findings.sqlite")
-
-
-@dataclass
-class Done:
-    """How the command ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def findings(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Findings]:
-    """Runs the command line as `secops` does, in this process for speed."""
-    monkeypatch.setenv("JINDUN_HOME", str(home))
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-
-    def run(*arguments: str, lang: str = "en") -> Done:
-        monkeypatch.setattr(sys, "argv", ["secops", "--lang", lang, "findings", *arguments])
-        try:
-            main()
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        return Done(code, *capsys.readouterr())
-
-    yield run
-    language.choose(None)
-    monkeypatch.undo()
-    time.tzset()
-
-
-def as_json(findings: Findings, *arguments: str) -> Any:
-    done = findings(*arguments, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def test_list_shows_what_is_open_worst_first_in_both_languages(findings: Findings) -> None:
@@ -135,7 +67,7 @@ def test_list_is_in_the_order_of_the_query(findings: Findings) -> None:
     listed = as_json(findings, "list", "--all", "sort severity, -state")
     assert [finding["weakness"]["severity"] for finding in listed["findings"]] == ["medium", "medium", "critical"]
     assert [finding["state"] for finding in listed["findings"]] == ["resolved", "new", "new"]
-    assert listed["query"] == "sort severity, -state"
+    assert listed["query"] == 'part_of:"" sort severity, -state'
 
 
 def test_a_query_can_be_saved_and_named(home: Path, findings: Findings) -> None:
