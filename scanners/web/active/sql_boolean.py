@@ -25,6 +25,7 @@ class SqlBoolean(PointCheck):
     cwe = 89
     clauses = ("8.1.4.4 d",)
     mend = SQL_MEND
+    unless_found = ("sql-error",)
 
     def fits(self, point: Point) -> bool:
         """Contents of files go into no query."""
@@ -61,6 +62,8 @@ def _forms(point: Point) -> Iterator[tuple[str, Effect]]:
         yield f"(CASE WHEN {{c}} THEN {value} ELSE NULL END)", Effect.NONE
     yield f"{value}' AND {{c}} AND 'a' LIKE 'a", Effect.NONE
     yield f'{value}" AND {{c}} AND "a" LIKE "a', Effect.NONE
+    # Where the value stands between wildcards.
+    yield f"{value}%' AND {{c}} AND '%'='", Effect.NONE
     widens = Effect.NONE if point.where is Where.QUERY or _logs_in(point) else Effect.WRITE
     yield f"{value}' OR {{c}} -- ", widens
     yield f'{value}" OR {{c}} -- ', widens

@@ -1,12 +1,12 @@
 """SQL injection that shows in nothing but time."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 
 from scanners.web.active.sql_error import SQL_MEND
 from scanners.web.message import Request
 from scanners.web.points import Part, Point
 from scanners.web.probing.check import PointCheck
-from scanners.web.probing.delays import SCREEN_SECONDS, Line, obeys
+from scanners.web.probing.delays import SCREEN_SECONDS, Line, delayed, filled, obeys
 from scanners.web.probing.page import Page
 from scanners.web.probing.trial import Ask, Effect, Hits, Listen, Probing, Purpose, Trial
 from scanners.web.probing.weakness import Verdict, WebClass
@@ -35,6 +35,7 @@ class SqlTime(PointCheck):
     cwe = 89
     clauses = ("8.1.4.4 d",)
     mend = SQL_MEND
+    unless_found = ("sql-error", "sql-boolean")
 
     def fits(self, point: Point) -> bool:
         """Contents of files go into no query."""
@@ -43,19 +44,15 @@ class SqlTime(PointCheck):
     def probe(self, point: Point, page: Page, trial: Trial) -> Probing:
         """One request for each way to stand in a query."""
         for database, payload in _payloads(point):
-            line = yield from obeys(trial, _sleeping(point, payload), page.seconds)
+            line = yield from obeys(trial, delayed(point, payload), page.seconds)
             if line:
-                return _verdict(line, database, payload.replace("{s}", "2"))
+                return _verdict(line, database, filled(payload, 2))
         for joint in _joints(point):
-            payload = _filled(point, joint, _COUNTS)
+            payload = _joined(point, joint, _COUNTS)
             line = yield from _works(trial, point, payload, page)
             if line:
                 return _verdict(line, "SQLite", payload)
         return None
-
-
-def _sleeping(point: Point, payload: str) -> Callable[[float], Request]:
-    return lambda seconds: point.inject(payload.replace("{s}", f"{seconds:g}"))
 
 
 def _joints(point: Point) -> Iterator[str]:
@@ -70,7 +67,7 @@ def _joints(point: Point) -> Iterator[str]:
     yield f'{value}"+{{e}}+"'
 
 
-def _filled(point: Point, joint: str, expression: str) -> str:
+def _joined(point: Point, joint: str, expression: str) -> str:
     """PHP makes underscores of the blanks in a name; comments stand as well between words."""
     return joint.replace("{e}", expression.replace(" ", "/**/") if point.part is Part.NAME else expression)
 
@@ -79,7 +76,7 @@ def _payloads(point: Point) -> Iterator[tuple[str, str]]:
     for database, sleep in _SLEEPS:
         for joint in _joints(point):
             # Only MySQL and its kin add strings with a plus.
-            yield database, _filled(point, joint if database == "MySQL" else joint.replace("+", "||"), sleep)
+            yield database, _joined(point, joint if database == "MySQL" else joint.replace("+", "||"), sleep)
     for quote in ("'", ""):
         yield "SQL Server", f"{point.value}{quote};WAITFOR DELAY '0:0:{{s}}'--"
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from scanners.web.message import Request
+from scanners.web.points import Point
 from scanners.web.probing.page import Page
 from scanners.web.probing.trial import Ask, Effect, Hits, Listen, Purpose, Trial
 from secops.model.text import Text
@@ -75,6 +76,22 @@ def obeys(
         points.append((delay, seen))
     line = line_through(points)
     return line if line.follows(steady) else None
+
+
+def delayed(point: Point, form: str) -> Callable[[float], Request]:
+    """Injects a form whose `{s}`, `{ms}` and `{us}` stand for the delay in these units."""
+
+    def inject(seconds: float) -> Request:
+        return point.inject(filled(form, seconds))
+
+    return inject
+
+
+def filled(form: str, seconds: float) -> str:
+    """The payload for one delay."""
+    for name, unit in (("{s}", f"{seconds:g}"), ("{ms}", f"{seconds * 1e3:.0f}"), ("{us}", f"{seconds * 1e6:.0f}")):
+        form = form.replace(name, unit)
+    return form
 
 
 def _seconds(trial: Trial, request: Request, purpose: Purpose) -> Generator[Ask | Listen, Page | Hits, float | None]:

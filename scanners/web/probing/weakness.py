@@ -63,6 +63,8 @@ class WebCheck:
     """GB/T 22239 items that it proves to be broken."""
     mend: ClassVar[Text]
     """What to do about it."""
+    unless_found: ClassVar[tuple[str, ...]] = ()
+    """Checks whose finding at the same place makes this one needless."""
 
     def rule_of(self, verdict: Verdict) -> str:
         """The stable id of what was found."""

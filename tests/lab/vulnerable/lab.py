@@ -81,7 +81,9 @@ def running_lab(certificate: tuple[Path, Path] | None = None) -> Iterator[Lab]:
         folder.chmod(0o755)
         ports = {"flask": stack.enter_context(_flask())}
         if certificate:
-            ports[_TLS] = stack.enter_context(_flask("--certificate", str(certificate[0]), "--key", str(certificate[1])))
+            ports[_TLS] = stack.enter_context(
+                _flask("--certificate", str(certificate[0]), "--key", str(certificate[1]))
+            )
         if shutil.which("php"):
             ports["php"] = stack.enter_context(_php(folder))
         if shutil.which("node"):

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,14 +18,16 @@ from scanners.web.out_of_band import OutOfBand
 from scanners.web.pace import Pace
 from scanners.web.points import Part, Point, Where
 from scanners.web.probing.driver import Performed, perform
+from scanners.web.probing.examine import Examined, examine_page, examine_point
 from scanners.web.probing.found import page_checks, passive_checks, point_checks
 from scanners.web.probing.page import Page
-from scanners.web.probing.trial import Ask, Purpose, Session, Trial
+from scanners.web.probing.trial import Ask, Probing, Purpose, Session, Trial
+from scanners.web.probing.weakness import WebCheck
 from scanners.web.urls import target_of
 from secops.support.clock import now
 from tests.lab.vulnerable.lab import Flaw, Lab
 
-_QUICK = Pace(most=2000, start=2000, burst=64) if hasattr(Pace, "burst") else Pace(most=2000, start=2000)
+_QUICK = Pace(most=2000, start=2000, connections=16)
 _OWN, _OTHER = "alice-4f5a9c1e77", "bob-90ab31cc42"
 
 
@@ -42,6 +44,16 @@ class Tried:
     """Requests by check."""
     failures: list[str] = field(default_factory=list)
     because: list[str] = field(default_factory=list)
+
+    def keep(self, examined: Examined) -> None:
+        """Count what one check sent and found."""
+        check, done = examined.check, examined.performed
+        self.sent += done.sent
+        self.sent_by[check.name] = self.sent_by.get(check.name, 0) + done.sent
+        self.failures += [f"{check.name}: {failure.detail.en}" for failure in done.failures]
+        if done.verdict:
+            self.found.setdefault(check.weakness.value, set()).add(check.rule_of(done.verdict))
+            self.because.append(f"{check.rule_of(done.verdict)}: {done.verdict.because.en}")
 
     @property
     def right(self) -> bool:
@@ -137,17 +149,20 @@ class Trying:
             for passive in passive_checks().values():
                 for verdict in passive.judge(url, page):
                     tried.found.setdefault(passive.weakness.value, set()).add(passive.rule_of(verdict))
-        for check in page_checks().values():
-            if self._wanted(check.name) and check.fits(request, page):
-                done = await self._perform(check.probe(page, trial(check.name)), sender)
-                _keep(tried, check, done)
+        wanted = [check for check in page_checks().values() if self._wanted(check.name)]
+
+        async def performing(probing: Probing) -> Performed:
+            return await perform(probing, sender, allowed=Safety.INTRUSIVE, listener=self.listener)
+
+        for examined in await examine_page(page, wanted, trial, performing):
+            tried.keep(examined)
         points = point_at(points_of(target, request), flaw) if flaw.where else []
         assert points or not flaw.where, f"no point for {flaw.name}"
-        for check in point_checks().values():
-            for number, point in enumerate(points):
-                if self._wanted(check.name) and check.fits(point):
-                    done = await self._perform(check.probe(point, page, trial(f"{check.name}/{number}")), sender)
-                    _keep(tried, check, done)
+        at_points = [check for check in point_checks().values() if self._wanted(check.name)]
+        for point in points:
+            if flaw.weakness not in tried.found:
+                for examined in await examine_point(point, page, at_points, trial, performing):
+                    tried.keep(examined)
         return tried
 
     async def try_all(self, flaws: Iterable[Flaw], at_once: int = 6) -> list[Tried]:
@@ -164,22 +179,19 @@ class Trying:
     def _wanted(self, name: str) -> bool:
         return not self._only or name in self._only.split(",")
 
-    def _trial(self, target: Target, flaw: Flaw, flawed: bool):
+    def _trial(self, target: Target, flaw: Flaw, flawed: bool) -> Callable[[WebCheck], Trial]:
         word = "/flawed" if flawed else "/fixed"
         views = tuple(Request("GET", word + path) for path in (flaw.seen_at, flaw.form_at) if path)
         sessions = frozenset(Session) if flaw.sessions else frozenset({Session.OWN, Session.NOBODY})
         identity = ("Alice Zhao", "13812345678") if flaw.sessions else ()
 
-        def make(check: str) -> Trial:
+        def make(check: WebCheck) -> Trial:
             return Trial(
-                target, check, f"{word}{flaw.name}", seed="lab", baits=self.listener, views=views,
+                target, check.name, f"{word}{flaw.name}", seed="lab", baits=self.listener, views=views,
                 sessions=sessions, identity=identity,
             )  # fmt: skip
 
         return make
-
-    async def _perform(self, probing, sender: "_Sender") -> Performed:
-        return await perform(probing, sender, allowed=Safety.INTRUSIVE, listener=self.listener)
 
 
 class _Sender:
@@ -192,16 +204,9 @@ class _Sender:
     async def __call__(self, ask: Ask) -> Answer:
         request = ask.request
         if who := self._cookies.get(ask.session):
-            request = Request(request.method, request.target, (*request.headers, ("Cookie", f"who={who}")), request.body)
+            request = Request(
+                request.method, request.target, (*request.headers, ("Cookie", f"who={who}")), request.body
+            )
         return await self._client.exchange(
             self._target, request, session=self._jars.get(ask.session), timeout_seconds=ask.patience_seconds or 8.0
         )
-
-
-def _keep(tried: Tried, check, done: Performed) -> None:
-    tried.sent += done.sent
-    tried.sent_by[check.name] = tried.sent_by.get(check.name, 0) + done.sent
-    tried.failures += [f"{check.name}: {failure.detail.en}" for failure in done.failures]
-    if done.verdict:
-        tried.found.setdefault(check.weakness.value, set()).add(check.rule_of(done.verdict))
-        tried.because.append(f"{check.rule_of(done.verdict)}: {done.verdict.because.en}")

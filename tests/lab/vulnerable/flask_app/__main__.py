@@ -1,8 +1,12 @@
 """Runs the application on a loopback port; root becomes nobody once everything is loaded."""
 
 import argparse
+import encodings
 import os
+import pkgutil
 import ssl
+from contextlib import suppress
+from importlib import import_module
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -33,13 +37,15 @@ def _become_nobody() -> None:
 
 def _warm_up() -> None:
     """Loads what is loaded late, while it can still be read."""
-    for codec in ("gbk", "gb2312", "gb18030", "idna", "latin-1"):
-        "x".encode(codec)
+    for codec in pkgutil.iter_modules(encodings.__path__):
+        with suppress(ImportError):
+            import_module(f"encodings.{codec.name}")
     client = site.SITE.test_client()
     for path in ("/flawed/xss/gbk?q=1", "/flawed/ssti/output?name={{1}}", "/flawed/xss/text", "/flawed/sqli/number"):
         client.get(path)
     client.get("/flawed/ssrf/content?url=http://127.0.0.1:9/")
-    client.post("/flawed/xxe/content", data="<a/>")
+    for path in ("/flawed/xxe/content", "/flawed/xxe/error"):
+        client.post(path, data="<a/>")
 
 
 def main() -> None:

@@ -15,7 +15,10 @@ _COUNTER = itertools.count(70001)
 _FAILURES: dict[str, int] = {}
 SESSIONS = {"alice-4f5a9c1e77": "alice", "bob-90ab31cc42": "bob"}
 """Two people who are logged in already; the cookie is called `who`."""
-ORDERS = {"1001": ("alice", "Alice Zhao, 13812345678, invoice 77"), "1002": ("bob", "Bob Qian, 13987654321, invoice 78")}
+ORDERS = {
+    "1001": ("alice", "Alice Zhao, 13812345678, invoice 77"),
+    "1002": ("bob", "Bob Qian, 13987654321, invoice 78"),
+}
 
 
 def who() -> str:
@@ -31,10 +34,22 @@ def _with_cookie(value: str, **flags) -> Response:
 
 def _fresh(value: str, **flags) -> Response:
     """Given to those who have none."""
-    return Response("<html><body>Welcome back</body></html>") if "SESSIONID" in request.cookies else _with_cookie(value, **flags)
+    return (
+        Response("<html><body>Welcome back</body></html>")
+        if "SESSIONID" in request.cookies
+        else _with_cookie(value, **flags)
+    )
 
 
 _GOOD = {"httponly": True, "samesite": "Lax"}
+
+
+@SITE.after_request
+def keep_private(response: Response) -> Response:
+    """What belongs to one person is kept by nobody on the way."""
+    if request.path.partition("/")[2].partition("/")[2].startswith(("idor/", "auth/")):
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
 
 
 @flaw("/securecookie/counter")
@@ -65,15 +80,6 @@ def missing(flawed: bool):
     return answer
 
 
-@SITE.after_request
-def bare(response: Response) -> Response:
-    """Takes the protection away where a page asks for it."""
-    if response.headers.pop("X-Bare", None):
-        for name in ("Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy"):
-            response.headers.pop(name, None)
-    return response
-
-
 def _cors(origin: str, credentials: bool = True) -> dict[str, str]:
     headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
     return {**headers, "Access-Control-Allow-Credentials": "true"} if credentials else headers
@@ -98,7 +104,9 @@ def cors_own_name(flawed: bool):
     """Trusts every origin that begins with its own name; the twin shares public data with everybody."""
     origin, own = request.headers.get("Origin", ""), f"http://{request.host.partition(':')[0]}"
     if flawed:
-        return Response('{"balance": 12}', content_type="application/json", headers=_cors(origin) if origin.startswith(own) else {})
+        return Response(
+            '{"balance": 12}', content_type="application/json", headers=_cors(origin) if origin.startswith(own) else {}
+        )
     return Response('{"weather": "fine"}', content_type="application/json", headers=_cors("*", credentials=False))
 
 
@@ -170,7 +178,10 @@ def api_open(flawed: bool):
     """Personal data for anybody; the twin asks who it is."""
     if not flawed and not who():
         return Response('{"error": "log in"}', 401, content_type="application/json")
-    return Response('{"users": [{"name": "Alice Zhao", "phone": "13812345678", "id_card": "11010519491231002X"}]}', content_type="application/json")
+    return Response(
+        '{"users": [{"name": "Alice Zhao", "phone": "13812345678", "id_card": "11010519491231002X"}]}',
+        content_type="application/json",
+    )
 
 
 @flaw("/idor/order")
@@ -202,7 +213,9 @@ def news(flawed: bool):
 def listing(flawed: bool):
     if not flawed:
         return page("<p>Forbidden</p>", 403)
-    return Response("<html><head><title>Index of /listing</title></head><body><h1>Index of /listing</h1><a href=../>../</a></body></html>")
+    return Response(
+        "<html><head><title>Index of /listing</title></head><body><h1>Index of /listing</h1><a href=../>../</a></body></html>"
+    )
 
 
 @flaw("/exposure/.git/HEAD")

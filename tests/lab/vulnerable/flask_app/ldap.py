@@ -3,9 +3,9 @@
 import re
 
 _PEOPLE = (
-    {"uid": "li", "mail": "li@lab.example", "objectClass": "person", "cn": "Li"},
-    {"uid": "wang", "mail": "wang@lab.example", "objectClass": "person", "cn": "Wang"},
-    {"uid": "printer", "mail": "printer@lab.example", "objectClass": "device", "cn": "Printer"},
+    {"uid": "li", "mail": "li@lab.example", "objectclass": "person", "cn": "Li"},
+    {"uid": "wang", "mail": "wang@lab.example", "objectclass": "person", "cn": "Wang"},
+    {"uid": "printer", "mail": "printer@lab.example", "objectclass": "device", "cn": "Printer"},
 )
 
 
@@ -37,11 +37,13 @@ def _filter(text: str, at: int):
     found = re.compile(r"([A-Za-z]+)=((?:[^()\\]|\\[0-9a-fA-F]{2})*)").match(text, at + 1)
     if not found:
         raise BadFilter(f"Bad search filter at {at} in {text}")
-    name, value = found[1], found[2]
+    name, value = found[1].lower(), found[2]
     # A star stands for anything; an escaped one for itself.
-    pieces = [re.escape(re.sub(r"\\([0-9a-fA-F]{2})", lambda hit: chr(int(hit[1], 16)), piece)) for piece in value.split("*")]
+    pieces = [
+        re.escape(re.sub(r"\\([0-9a-fA-F]{2})", lambda hit: chr(int(hit[1], 16)), piece)) for piece in value.split("*")
+    ]
     pattern = re.compile(".*".join(pieces))
-    return (lambda entry: bool(pattern.fullmatch(entry.get(name, "")))), _closed(text, found.end())
+    return (lambda entry: name in entry and bool(pattern.fullmatch(entry[name]))), _closed(text, found.end())
 
 
 def _closed(text: str, at: int) -> int:

@@ -1,7 +1,10 @@
 """Files, addresses and documents that are reached through what is asked: traversal, redirects, SSRF, XXE, XPath, LDAP."""
 
+import io
 import os
 import threading
+import xml.sax
+import xml.sax.handler
 from urllib.error import URLError
 from urllib.parse import unquote, urlsplit
 from urllib.request import ProxyHandler, build_opener
@@ -96,16 +99,21 @@ def cookie(flawed: bool):
     return shown(f"{FOLDER}/{unquote(request.cookies.get('skin', 'guide.txt'))}", flawed)
 
 
+def stays(to: str) -> bool:
+    """Whether an address is a path of this site, in the eyes of a browser."""
+    return to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable()
+
+
 @flaw("/redirect/header")
 def redirect_header(flawed: bool):
     to = asked("to", "/")
-    return redirect(to if flawed or (to.startswith("/") and not to.startswith(("//", "/\\"))) else "/")
+    return redirect(to if flawed or stays(to) else "/")
 
 
 @flaw("/redirect/slash")
 def redirect_slash(flawed: bool):
     to = asked("to", "/")
-    return redirect(to if to.startswith("/") and (flawed or not to.startswith(("//", "/\\"))) else "/")
+    return redirect(to if to.startswith("/") and (flawed or stays(to)) else "/")
 
 
 @flaw("/redirect/own-name")
@@ -128,14 +136,14 @@ def redirect_appended(flawed: bool):
 @flaw("/redirect/meta")
 def redirect_meta(flawed: bool):
     to = asked("url", "/home")
-    target = to if flawed or (to.startswith("/") and not to.startswith("//")) else "/home"
+    target = to if flawed or stays(to) else "/home"
     return page(f'<meta http-equiv="refresh" content="0; url={escape(target)}"><p>One moment</p>')
 
 
 @flaw("/redirect/script")
 def redirect_script(flawed: bool):
     to = asked("url", "/home")
-    target = to if flawed or (to.startswith("/") and not to.startswith("//")) else "/home"
+    target = to if flawed or stays(to) else "/home"
     quoted = target.replace("\\", "\\\\").replace('"', '\\"').replace("<", "\\x3c")
     return page(f'<script>window.location.href = "{quoted}";</script>')
 
@@ -143,7 +151,7 @@ def redirect_script(flawed: bool):
 @flaw("/redirect/refresh", "POST")
 def redirect_refresh(flawed: bool):
     to = asked("next", "/home")
-    target = to if flawed or (to.startswith("/") and not to.startswith("//")) else "/home"
+    target = to if flawed or stays(to) else "/home"
     return Response("ok", headers={"Refresh": f"0; url={target}"})
 
 
@@ -198,15 +206,20 @@ def xxe_content(flawed: bool):
         root = parse(request.get_data(), flawed)
     except etree.XMLSyntaxError:
         return page("<p>Bad document</p>", 400)
-    return Response(f"<order><name>{escape(root.findtext('name') or '')}</name></order>", content_type="application/xml")
+    return Response(
+        f"<order><name>{escape(root.findtext('name') or '')}</name></order>", content_type="application/xml"
+    )
 
 
 @flaw("/xxe/error", "POST")
 def xxe_error(flawed: bool):
+    """Another parser, which complains of what it cannot open."""
+    parser = xml.sax.make_parser()
+    parser.setFeature(xml.sax.handler.feature_external_ges, flawed)
     try:
-        parse(request.get_data(), flawed)
-    except etree.XMLSyntaxError as error:
-        return page(f"<pre>XMLSyntaxError: {escape(str(error))}</pre>", 400)
+        parser.parse(io.BytesIO(request.get_data()))
+    except (xml.sax.SAXException, OSError, ValueError) as error:
+        return page(f"<pre>{type(error).__name__}: {escape(str(error))}</pre>", 400)
     return page("<p>Order accepted</p>")
 
 
@@ -240,7 +253,9 @@ _STAFF = etree.fromstring(
 def xpath_error(flawed: bool):
     name = asked("name", "li")
     try:
-        found = _STAFF.xpath(f"//user[@name='{name}']/room" if flawed else "//user[@name=$n]/room", **_bound(flawed, name))
+        found = _STAFF.xpath(
+            f"//user[@name='{name}']/room" if flawed else "//user[@name=$n]/room", **_bound(flawed, name)
+        )
     except (etree.XPathError, ValueError) as error:
         return page(f"<pre>lxml.etree.{type(error).__name__}: {escape(str(error))}</pre>", 500)
     return page("".join(f"<li>Room {room.text}</li>" for room in found) or "<p>Nobody</p>")

@@ -43,8 +43,9 @@ def asked(name: str, default: str = "") -> str:
 
 @SITE.after_request
 def protect(response: Response) -> Response:
-    """The headers that a good site sends; pages of the class `headers` take them out again."""
-    for name, value in _HEADERS.items():
+    """The headers that a good site sends; a page of the class `headers` asks to be left bare."""
+    bare = response.headers.pop("X-Bare", None)
+    for name, value in () if bare else _HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers.pop("Server", None)
     return response

@@ -108,7 +108,11 @@ def search(flawed: bool):
     if flawed:
         listed = quiet(f"select title from article where (title like '%{given}%')")
     else:
-        listed = [row for word in given.split()[:1] for row in quiet("select title from article where instr(title, ?)", (word,))]
+        listed = [
+            row
+            for word in given.split()[:1]
+            for row in quiet("select title from article where instr(title, ?)", (word,))
+        ]
     return page(f"<p>Results for {escape(given)}</p>" + found(listed), noisy=True)
 
 

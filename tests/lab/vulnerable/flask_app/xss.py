@@ -46,7 +46,9 @@ def single_quoted(flawed: bool):
 @flaw("/xss/unquoted")
 def unquoted(flawed: bool):
     shown = escape(asked("q"))
-    return page(f"<form><input name=q value={shown}></form>" if flawed else f'<form><input name=q value="{shown}"></form>')
+    return page(
+        f"<form><input name=q value={shown}></form>" if flawed else f'<form><input name=q value="{shown}"></form>'
+    )
 
 
 @flaw("/xss/script-string")
@@ -205,7 +207,11 @@ def gbk_quote(flawed: bool):
     q = request.query_string.partition(b"=")[2].replace(b"+", b" ")
     q = re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes([int(found[1], 16)]), q)
     if flawed:
-        shown = '"' + q.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"<", b"\\x3c").decode("gb18030", "replace") + '"'
+        shown = (
+            '"'
+            + q.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"<", b"\\x3c").decode("gb18030", "replace")
+            + '"'
+        )
     else:
         shown = _script_string(q.decode("gb18030", "replace"))
     body = f"<html><meta charset=gb2312><p>中文页面</p><script>var 词 = {shown};</script></html>"

@@ -1,1 +1,1 @@
-<p>About this office</p>
+<?php /* what every office page begins with */ ?><p>About this office</p>

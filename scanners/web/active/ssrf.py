@@ -1,0 +1,44 @@
+"""Addresses that the server itself asks for because they stand in the request."""
+
+from scanners.web.points import Part, Point
+from scanners.web.probing.check import PointCheck
+from scanners.web.probing.page import Page
+from scanners.web.probing.taken import BAIT, baited, takes
+from scanners.web.probing.trial import Bait, Probing, Trial
+from scanners.web.probing.weakness import Verdict, WebClass
+from secops.model.finding import Severity
+from secops.model.text import Text
+
+
+class Ssrf(PointCheck):
+    """Lays a bait; only the server can take it."""
+
+    name = "ssrf"
+    title = Text("服务端请求伪造", "server-side request forgery")
+    weakness = WebClass.SSRF
+    severity = Severity.HIGH
+    cwe = 918
+    clauses = ("8.1.4.4 d", "8.1.3.2 c")
+    mend = Text(
+        "服务端只访问白名单主机;解析后拒绝内网地址;禁止跟随重定向到名单之外。",
+        "Let the server ask listed hosts only; refuse internal addresses after the name is resolved, and redirects "
+        "that leave the list.",
+    )
+
+    def fits(self, point: Point) -> bool:
+        """What can hold an address."""
+        return point.part is Part.VALUE
+
+    def probe(self, point: Point, page: Page, trial: Trial) -> Probing:
+        """One request, and a second for certainty."""
+        taken = yield from takes(trial, baited(point, BAIT, _url))
+        if not taken:
+            return None
+        return Verdict(taken.because, {"hit": taken.shown, "peer": taken.second.peer}, rule=taken.second.protocol)
+
+
+def _url(bait: Bait) -> str:
+    return bait.url
+
+
+SSRF = Ssrf()
