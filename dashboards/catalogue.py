@@ -66,6 +66,23 @@ METRICS = (
         ("severity", "level", "state"),
     ),
     Metric(
+        "jindun_findings_overdue",
+        Text("已过整改期限的未关闭发现", "Open findings whose deadline has passed"),
+        ("severity",),
+    ),
+    Metric(
+        "jindun_findings_near_due",
+        Text(
+            "整改时间已过 80 %、尚未逾期的发现", "Open findings that have used 80 % of their time and are not overdue"
+        ),
+        ("severity",),
+    ),
+    Metric(
+        "jindun_risk_acceptances",
+        Text("有效的和待批准的风险接受", "Risk acceptances that are in force, or wait for somebody's approval"),
+        ("state",),
+    ),
+    Metric(
         "jindun_pairs_untested",
         Text(
             "最近一次未测成的(资产,检查)对;never 为从未测过",
@@ -166,6 +183,26 @@ ALERTS = (
         Text(
             "第 {{ $labels.level }} 级系统有 {{ $value }} 个 {{ $labels.severity }} 级发现未关闭",
             "{{ $value }} open {{ $labels.severity }} findings on systems of level {{ $labels.level }}",
+        ),
+    ),
+    Alert(
+        "JindunFindingOverdue",
+        'jindun_findings_overdue{severity=~"critical|high"} > 0',
+        300,
+        Urgency.CRITICAL,
+        Text(
+            "{{ $value }} 个 {{ $labels.severity }} 级发现已过整改期限",
+            "{{ $value }} {{ $labels.severity }} findings are overdue",
+        ),
+    ),
+    Alert(
+        "JindunFindingNearDue",
+        'jindun_findings_near_due{severity=~"critical|high"} > 0',
+        300,
+        Urgency.WARNING,
+        Text(
+            "{{ $value }} 个 {{ $labels.severity }} 级发现的整改时间已过 80 %",
+            "{{ $value }} {{ $labels.severity }} findings have used 80 % of their time",
         ),
     ),
     Alert(

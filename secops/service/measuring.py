@@ -15,13 +15,24 @@ from playbooks.copies import vaults_by_tier
 from secops.evidence.chain import Kind
 from secops.evidence.verify import BrokenPack, read_pack
 from secops.execution.journal import Mode, RunState
+from secops.model.acceptance import Standing as OfAcceptance
 from secops.model.city import Asset, CentreRole, Level
 from secops.model.finding import Severity, State
 from secops.model.outcome import Outcome
 from secops.service.home import Home
 from secops.service.packing import pack_path
 from secops.store.finding_store import CoverageRow
-from secops.store.query import Query, one_of
+from secops.store.query import (
+    And,
+    Comparison,
+    Condition,
+    Equals,
+    Query,
+    Range,
+    all_of,
+    one_of,
+    without_parts,
+)
 from secops.support.clock import now
 from secops.support.errors import BadInput
 
@@ -47,6 +58,7 @@ class View:
 
     def __init__(self, home: Home) -> None:
         self.home = home
+        self.at = now()
         self.runs = home.journal.counts()
 
     @cached_property
@@ -98,11 +110,35 @@ def fills(name: str) -> Callable[[Callable[[View], Series]], Callable[[View], Se
 def _findings_open(view: View) -> Series:
     levels = {system.id: str(int(view.home.inventory.level(system))) for system in view.home.inventory.systems}
     counts: Counter[tuple[str, ...]] = Counter()
-    found = view.home.store.count(Query(one_of("state", _OPEN)), by=("severity", "system", "state"))
+    open_ones = without_parts(Query(one_of("state", _OPEN)))
+    found = view.home.store.count(open_ones, by=("severity", "system", "state"))
     for (severity, system, state), number in found.items():
         counts[severity, levels.get(system, NO_LEVEL), state] += number
     shown = product(Severity, [str(int(level)) for level in Level], _OPEN)
     return (dict.fromkeys(shown, 0) | counts).items()
+
+
+@fills("jindun_findings_overdue")
+def _findings_overdue(view: View) -> Series:
+    return _open_by_severity(view, Range("due", Comparison.AT_MOST, view.at))
+
+
+@fills("jindun_findings_near_due")
+def _findings_near_due(view: View) -> Series:
+    near = And((Equals("deadline", "near"), Range("due", Comparison.MORE, view.at)))
+    return _open_by_severity(view, near)
+
+
+def _open_by_severity(view: View, condition: Condition) -> Series:
+    query = without_parts(Query(all_of([condition, one_of("state", _OPEN)])))
+    counts = view.home.store.count(query, by=("severity",))
+    return [((severity,), counts.get((severity,), 0)) for severity in Severity]
+
+
+@fills("jindun_risk_acceptances")
+def _risk_acceptances(view: View) -> Series:
+    standings = Counter(one.standing(view.at) for one in view.home.store.acceptances())
+    return [((standing,), standings[standing]) for standing in (OfAcceptance.REQUESTED, OfAcceptance.APPROVED)]
 
 
 @fills("jindun_pairs_untested")

@@ -12,6 +12,10 @@ from dashboards.prometheus import alert_rules
 PAIR = 'system="portal",vault="v1"'
 FINE = {
     'jindun_findings_open{severity="high",level="2",state="new"}': "3x880",
+    'jindun_findings_overdue{severity="critical"}': "0x880",
+    'jindun_findings_overdue{severity="low"}': "2x880",
+    'jindun_findings_near_due{severity="high"}': "0x880",
+    'jindun_risk_acceptances{state="requested"}': "1x880",
     'jindun_pairs_untested{outcome="error"}': "0x880",
     'jindun_pairs_untested{outcome="never"}': "5x880",
     'jindun_check_last_success_timestamp_seconds{check="tls"}': "0+300x880",
@@ -32,6 +36,8 @@ FINE = {
 """Series of a city where all is well, one sample every five minutes for three days: whatever is a moment is now."""
 TROUBLES: dict[str, dict[str, str]] = {
     "JindunGraveFindingOpen": {'jindun_findings_open{severity="critical",level="3",state="new"}': "1x880"},
+    "JindunFindingOverdue": {'jindun_findings_overdue{severity="critical"}': "1x880"},
+    "JindunFindingNearDue": {'jindun_findings_near_due{severity="high"}': "1x880"},
     "JindunCheckStale": {'jindun_check_last_success_timestamp_seconds{check="tls"}': "0x880"},
     "JindunCheckBroken": {'jindun_pairs_untested{outcome="error"}': "1x880"},
     "JindunCopyMissing": {f"jindun_assets_without_copy{{{PAIR}}}": "1x880"},

@@ -27,6 +27,10 @@ from secops.service.home import Home
 from secops.service.measuring import FILLED
 from secops.service.metrics import exposition, serve
 from secops.service.packing import pack_path
+from secops.store.acceptances import approve, request
+from secops.store.edits import Merge, SetDeadline
+from secops.store.query_text import parse
+from secops.support.clock import now
 from secops.support.errors import BadInput
 from tests.backup import points
 from tests.contracts.evaluations import at, evaluation, id_of, weakness
@@ -115,6 +119,46 @@ def test_open_findings_by_severity_level_and_state(home: Home) -> None:
     assert value(home, "jindun_findings_open", **labels) == 1
     home.store.record("scan-3", [evaluation(weakness(), asset="gone", system="a-system-that-left")])
     assert value(home, "jindun_findings_open", severity="medium", level="none", state="new") == 1
+
+
+def test_findings_that_are_late_or_soon_will_be_and_risks_that_are_accepted(home: Home) -> None:
+    before = now() - timedelta(days=60)
+    seen = evaluation(weakness("/a", Severity.HIGH), weakness("/b", Severity.LOW), asset=HOST, system=SYSTEM)
+    home.store.record("scan-1", [replace(seen, started=before)])
+    assert value(home, "jindun_findings_overdue", severity="high") == 0
+    home.review()
+    assert value(home, "jindun_findings_overdue", severity="high") == 1
+    assert value(home, "jindun_findings_near_due", severity="high") == 0
+    low = home.store.get(id_of("/b", HOST))
+    assert low.deadline
+    near = replace(low.deadline, due=now() + timedelta(hours=1), told=80)
+    home.store.edit(SetDeadline(low.id, Text("因", "because"), low.revision, near, seen=low.deadline), actor="test")
+    assert value(home, "jindun_findings_near_due", severity="low") == 1
+    for state in ("requested", "approved"):
+        assert value(home, "jindun_risk_acceptances", state=state) == 0
+    asked = request(
+        parse("severity:high"),
+        up_to=Severity.HIGH,
+        reason="x",
+        control="y",
+        requester="li",
+        expires=now() + timedelta(days=9),
+        at=now(),
+    )
+    home.store.keep_acceptance(asked, actor="li", action="requested")
+    assert value(home, "jindun_risk_acceptances", state="requested") == 1
+    home.store.keep_acceptance(approve(asked, "wang", now()), actor="wang", action="approved")
+    home.review()
+    assert value(home, "jindun_risk_acceptances", state="approved") == 1
+    assert value(home, "jindun_findings_overdue", severity="high") == 0, "nobody has to do anything about it"
+
+
+def test_parts_are_not_counted_beside_what_stands_for_them(home: Home) -> None:
+    both = [weakness("/a", Severity.CRITICAL), weakness("/b", Severity.CRITICAL)]
+    home.store.record("scan-1", [evaluation(*both, asset=HOST, system=SYSTEM)])
+    merge = Merge(id_of("/a", HOST), Text("因", "because"), part=id_of("/b", HOST))
+    home.store.edit(merge, actor="li")
+    assert value(home, "jindun_findings_open", severity="critical", level="4", state="new") == 1
 
 
 def test_untested_pairs_and_the_last_success(home: Home) -> None:
