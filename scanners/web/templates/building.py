@@ -47,7 +47,9 @@ class StepText:
             self._port, source = int(port[2]), source.replace(f":{port[2]}", "", 1)
         self.cut_slash = not is_raw and _SLASH_FOLLOWS.match(source) is not None
         self._source = source
-        self._plain = None if is_raw or block.headers or block.body or "{{" in block.method else _PLAIN.fullmatch(source)
+        self._plain = (
+            None if is_raw or block.headers or block.body or "{{" in block.method else _PLAIN.fullmatch(source)
+        )
 
     @cached_property
     def once(self) -> bool:
@@ -214,7 +216,7 @@ def _annotated_target(annotations: Annotations, target: Target) -> Target:
     if not annotations.host:
         return target
     written = annotations.host.decode("latin-1")
-    scheme, separator, rest = written.partition("://")
+    _, separator, rest = written.partition("://")
     named, _ = split_url(written if separator else f"{target.scheme}://{written}")
     if named is None:
         raise CannotBuild(f"not a host: {written[:80]}")

@@ -7,6 +7,7 @@ wrote it. A cache that is damaged or cannot be written is no cache; nothing fail
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,4 +84,5 @@ class Cache:
             part.write_bytes(content)
             part.replace(self._file)
         except (OSError, TypeError):
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)

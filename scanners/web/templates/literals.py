@@ -180,7 +180,9 @@ def _expression_rule(node: Node) -> _Rule:
 def _call_rule(name: str, arguments: tuple[Node, ...]) -> _Rule:
     if name == "regex":
         pattern, haystack = arguments
-        literal = required_literal(as_text(pattern.value).decode("utf-8", "replace")) if isinstance(pattern, Literal) else b""
+        literal = (
+            required_literal(as_text(pattern.value).decode("utf-8", "replace")) if isinstance(pattern, Literal) else b""
+        )
         return _words_rule(haystack, [literal], every=True)
     if name not in ("contains", "contains_all", "contains_any") or len(arguments) < 2:
         return _NOTHING
@@ -206,4 +208,3 @@ def _place_of(haystack: Node) -> tuple[str, bool] | None:
             return _PARTS[name], True
         case _:
             return None
-

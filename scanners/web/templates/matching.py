@@ -75,10 +75,10 @@ def static_words(matcher: Matcher) -> list[bytes]:
 def _fixed(words: list[bytes], every: bool) -> _Find:
     if len(words) == 1:
         only = words[0]
-        return lambda event, text: only in text
+        return lambda _, text: only in text
     if every and words:
-        return lambda event, text: all(word in text for word in words)
-    return lambda event, text: any(word in text for word in words)
+        return lambda _, text: all(word in text for word in words)
+    return lambda _, text: any(word in text for word in words)
 
 
 def _binary(matcher: Matcher) -> _Find:
@@ -89,20 +89,20 @@ def _binary(matcher: Matcher) -> _Find:
 def _regexes(matcher: Matcher) -> _Find:
     patterns = [Regex(pattern) for pattern in matcher.values]
     if matcher.every and patterns:
-        return lambda event, text: all(pattern.found_in(text) for pattern in patterns)
-    return lambda event, text: any(pattern.found_in(text) for pattern in patterns)
+        return lambda _, text: all(pattern.found_in(text) for pattern in patterns)
+    return lambda _, text: any(pattern.found_in(text) for pattern in patterns)
 
 
 def _sizes(matcher: Matcher) -> _Find:
     sizes = frozenset(matcher.numbers)
-    return lambda event, text: len(text) in sizes
+    return lambda _, text: len(text) in sizes
 
 
 def _xpaths(matcher: Matcher) -> _Find:
     paths = [xpath(path) for path in matcher.values]
     choose = all if matcher.every and paths else any
 
-    def find(event: Event, text: bytes) -> bool:
+    def find(event: Event, _: bytes) -> bool:
         tree = event.page.tree(matcher.part)
         return tree is not None and choose(bool(path(tree)) for path in paths)
 

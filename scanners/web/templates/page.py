@@ -126,8 +126,8 @@ _MAKERS: dict[str, Callable[[Page], bytes]] = {
     "request": lambda page: request_dump(page.hop.request),
     "ip": lambda page: page.hop.response.peer.encode(),
     "matched": lambda page: page.url.encode("latin-1", "replace"),
-    "type": lambda page: b"http",
-    "timeout": lambda page: b"false",
+    "type": lambda _: b"http",
+    "timeout": lambda _: b"false",
 }
 
 

@@ -66,4 +66,4 @@ def payload_text(value: str) -> Evaluate:
         return compiled(text_node(value))
     except UnsupportedFunction:
         literal = value.encode("utf-8", "surrogateescape")
-        return lambda scope: literal
+        return lambda _: literal

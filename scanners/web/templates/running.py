@@ -14,7 +14,7 @@ from scanners.web.message import Request, Target
 from scanners.web.templates.building import USER_AGENT, Built, CannotBuild
 from scanners.web.templates.event import Event
 from scanners.web.templates.expressions.scope import Context, Variables
-from scanners.web.templates.expressions.values import Value
+from scanners.web.templates.expressions.values import Value, as_text
 from scanners.web.templates.flow import followed
 from scanners.web.templates.judging import NOTHING, Judgement
 from scanners.web.templates.model import Block, Follow, Template
@@ -291,7 +291,8 @@ class _BlockRun:
                 return
             self._run.sent += 1
             pages = yield exchange
-            self._receive(step, exchange, pages, values, payloads)
+            filled = {name: as_text(values[name]).decode("utf-8", "replace") for name in payloads}
+            self._receive(step, exchange, pages, values, filled)
             if self._stop or self._run.sent > _MOST_SENT:
                 return
 
@@ -343,7 +344,7 @@ class _BlockRun:
     ) -> None:
         if page.status:
             self._history[step] = self.last = page
-        event = Event(page, values, dict(self._history), self._run.blocks | {self._index + 1: page}, values.context)
+        event = Event(page, values, dict(self._history), {**self._run.blocks, self._index + 1: page}, values.context)
         judgement = self._judged(page, event)
         self._run.learn(judgement.dynamic)
         self._note(judgement, page, payloads)

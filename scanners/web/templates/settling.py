@@ -38,7 +38,7 @@ def settling_of(block: Block) -> Settling:
     """When a block's verdict is settled."""
     needed = [list(_needed(matcher)) for matcher in block.matchers]
     if not any(needed) or (not block.every_matcher and not all(needed)):
-        return lambda step, event: False
+        return lambda _step, _event: False
     if block.every_matcher:
         return lambda step, event: any(_dead(one, step, event) for one in needed)
     return lambda step, event: all(_dead(one, step, event) for one in needed)

@@ -4,7 +4,7 @@ import math
 import operator
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from scanners.web.templates.expressions.functions.registry import Function
 from scanners.web.templates.expressions.regexes import BadPattern, Regex
@@ -38,7 +38,7 @@ def compiled(node: Node) -> Evaluate:
     """A tree, ready to run; what depends on nothing is computed now."""
     match node:
         case Literal(value):
-            return lambda scope: value
+            return lambda _: value
         case Variable(name):
             return _variable(name)
         case Call():
@@ -64,7 +64,7 @@ def _folded(evaluate: Evaluate, *operands: Node) -> Evaluate:
         value = evaluate(Variables())
     except EvaluationError:
         return evaluate
-    return lambda scope: value
+    return lambda _: value
 
 
 def _variable(name: str) -> Evaluate:
@@ -312,7 +312,7 @@ def _arithmetic(compute: Callable[[float, float], float]) -> Callable[[Value, Va
     return combine
 
 
-def _ordered(compute: Callable[[object, object], bool]) -> Callable[[Value, Value], Value]:
+def _ordered(compute: Callable[[Any, Any], bool]) -> Callable[[Value, Value], Value]:
     def combine(left: Value, right: Value) -> Value:
         if isinstance(left, bytes) and isinstance(right, bytes):
             return compute(left, right)

@@ -6,10 +6,10 @@ searched through a copy in which each odd byte is one character of a private pla
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
-import re2
+import re2  # type: ignore[import-untyped]
 
 from scanners.web.templates.expressions.values import EvaluationError
 
@@ -78,12 +78,13 @@ class Regex:
     def replaced(self, text: bytes, new: bytes) -> bytes:
         """Every match replaced; `$1`, `${1}` and `$name` stand for groups. Raises BadPattern."""
         compiled = _compiled(self.pattern)
-        searched, pieces, done = _searchable(text), [], 0
+        searched, done = _searchable(text), 0
+        pieces: list[bytes] = []
         for found in compiled.finditer(searched):
             start, end = found.span()
             if start == end == done and pieces:
                 continue
-            pieces += [searched[done:start], _GROUP.sub(lambda name, found=found: _group(found, name), new)]
+            pieces += [searched[done:start], _GROUP.sub(partial(_group, found), new)]
             done = end
         return _original(b"".join([*pieces, searched[done:]]), searched is not text)
 
@@ -131,7 +132,7 @@ _SHORTEST = 3
 @lru_cache(maxsize=16384)
 def required_literal(pattern: str) -> bytes:
     """The longest plain text that every match contains, when it is seen without thought; else empty."""
-    if not pattern.isascii() or re.search(r"\(\?[a-zA-Z]*[ix]", pattern) or "|" in pattern and _alternates(pattern):
+    if not pattern.isascii() or re.search(r"\(\?[a-zA-Z]*[ix]", pattern) or ("|" in pattern and _alternates(pattern)):
         return b""
     runs, run, position, depth = [], "", 0, 0
     while position < len(pattern):

@@ -7,7 +7,7 @@ hashes are taken of what was received.
 from decimal import Decimal
 from typing import TypeAlias
 
-Value: TypeAlias = "bytes | float | bool | None | list[Value]"
+Value: TypeAlias = "bytes | float | bool | list[Value] | None"
 
 
 class EvaluationError(Exception):

@@ -58,7 +58,9 @@ def test_paths(written: tuple[str, str], expected: tuple[str, str]) -> None:
 
 
 def test_headers_of_a_plain_request() -> None:
-    exchange = sent_by('    method: POST\n    path: ["{{BaseURL}}/x"]\n    headers:\n      X-One: "{{Host}}"\n    body: "a\\nb"\n')
+    exchange = sent_by(
+        '    method: POST\n    path: ["{{BaseURL}}/x"]\n    headers:\n      X-One: "{{Host}}"\n    body: "a\\nb"\n'
+    )
     assert exchange.request.method == "POST"
     assert exchange.request.body == b"a\r\nb"
     names = [name for name, _ in exchange.request.headers]
@@ -206,7 +208,9 @@ def test_variables_of_the_template() -> None:
 
 
 def test_random_words_last_for_a_run_and_repeat_with_the_seed() -> None:
-    template = block_template('    path: ["{{BaseURL}}/{{randstr}}/{{randstr_1}}", "{{BaseURL}}/{{randstr}}"]\n' + MATCHER)
+    template = block_template(
+        '    path: ["{{BaseURL}}/{{randstr}}/{{randstr_1}}", "{{BaseURL}}/{{randstr}}"]\n' + MATCHER
+    )
     lines = [play(template, lambda exchange: (response(404),), seed=seed).lines for seed in ("a", "a", "b")]
     assert lines[0] == lines[1] != lines[2]
     first, other = lines[0][0].split("/")[1:]

@@ -77,7 +77,13 @@ def _played(template: str, case: dict[str, Any]) -> Played:
 
     def heard(listen: Listen) -> list[Interaction]:
         return [
-            Interaction(listen.tokens[call.get("token", 0)], call["protocol"], call.get("request", "").encode(), b"", "192.0.2.9")
+            Interaction(
+                listen.tokens[call.get("token", 0)],
+                call["protocol"],
+                call.get("request", "").encode(),
+                b"",
+                "192.0.2.9",
+            )
             for call in case.get("calls", [])
         ]
 
@@ -90,4 +96,6 @@ def _response(written: dict[str, Any]) -> Response:
     body = written.get("body", "")
     encoded = bytes.fromhex(written["hex"]) if "hex" in written else body.encode(written.get("encoding", "utf-8"))
     headers = [(name, value) for pair in written.get("headers", []) for name, value in pair.items()]
-    return response(written.get("status", 200), encoded, headers, written.get("seconds", 0.01), written.get("reason", "OK"))
+    return response(
+        written.get("status", 200), encoded, headers, written.get("seconds", 0.01), written.get("reason", "OK")
+    )

@@ -87,8 +87,8 @@ def _zone(piece: str, when: datetime) -> str:
     return f"{sign}{minutes // 60:02d}" + ("" if piece == "-07" else f"{colon}{minutes % 60:02d}")
 
 
-@helper("to_unix_time", 1, 2, wants_context=True)
-def to_unix_time(context: Context, value: Value, layout: Value = None) -> Value:
+@helper("to_unix_time", 1, 2)
+def to_unix_time(value: Value, layout: Value = None) -> Value:
     """Seconds since 1970 of a written time; without a zone it is UTC."""
     text = as_string(as_text(value))
     try:

@@ -196,7 +196,7 @@ def sort(*values: Value) -> Value:
     """The characters of one text, or several texts."""
     if len(values) == 1:
         return as_bytes("".join(sorted(as_string(as_text(values[0])))))
-    return list(sorted(as_text(value) for value in values))
+    return list[Value](sorted(as_text(value) for value in values))
 
 
 @helper("uniq", 1, None)
@@ -204,7 +204,7 @@ def uniq(*values: Value) -> Value:
     """Each character, or each text, once."""
     if len(values) == 1:
         return as_bytes("".join(dict.fromkeys(as_string(as_text(values[0])))))
-    return list(dict.fromkeys(as_text(value) for value in values))
+    return list[Value](dict.fromkeys(as_text(value) for value in values))
 
 
 @helper("count", 2)

@@ -106,7 +106,7 @@ def _before_compared(left: str, right: str) -> int:
 
 def _part_compared(one: str, other: str) -> int:
     if not one or not other:
-        given = other if not one else one
+        given = one if one else other
         return (-1 if not one else 1) * (1 if given.isdigit() else -1)
     if one.isdigit() and other.isdigit():
         return 1 if int(one) > int(other) else -1
