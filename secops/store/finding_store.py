@@ -12,6 +12,7 @@ from secops.model.outcome import Evaluation, Outcome
 from secops.model.text import Text
 from secops.store.edits import Edit
 from secops.store.event import Event, Recorded
+from secops.store.moving import Movable
 from secops.store.query import FIELDS, Query, field_named
 from secops.support.errors import BadInput
 
@@ -96,7 +97,7 @@ def require_groupable(by: Iterable[str]) -> None:
             raise BadInput(Text(f"不能按 {name} 统计;可以按:{choices}", f"cannot count by {name}; count by: {choices}"))
 
 
-class FindingStore(Protocol):
+class FindingStore(Movable, Protocol):
     """Keeps observations, findings, coverage and baselines. Safe to use from several threads and several processes.
 
     Everything written is on disk when a method returns; a method that raises has written nothing. Times are UTC.

@@ -7,7 +7,10 @@ import pytest
 
 from secops.service.beginning import make_home
 from secops.service.home import FILE, Home
+from secops.service.storing import SQLITE_FILE
 from secops.store.elasticsearch_documents import Kind
+from secops.store.moving import Part, Sum, summed
+from secops.store.sqlite_store import SqliteStore
 from tests.cli.test_verbs import secops
 from tests.contracts.evaluations import evaluation, weakness
 from tests.lab.elasticsearch import PASSWORD, USER, Server, connect, shared_elasticsearch
@@ -109,3 +112,37 @@ def test_the_file_is_looked_at_alike(tmp_path: Path) -> None:
         assert told["held"]["findings"] == 1
         assert told["bytes"] > 0
     assert "observations" in secops("store", "status", home=home).stdout
+
+
+def test_everything_is_moved_there_and_back(tmp_path: Path) -> None:
+    server = shared_elasticsearch(secured=True)
+    home = secured_home(tmp_path, server, f"test-{tmp_path.name[-20:].replace('_', '-')}-moved")
+    (home / "state").mkdir()
+    with SqliteStore(home / "state" / SQLITE_FILE) as file:
+        file.record("s1", [evaluation(weakness(), weakness("/b"), observation=b"seen")])
+        file.approve_baseline("page", "page-tamper", b"body", "li")
+    try:
+        there = secops("store", "migrate", "--to", "elasticsearch", home=home)
+        assert there.returncode == 0, there.stderr
+        assert "everything arrived" in there.stdout
+        listed = json.loads(secops("findings", "list", "--json", home=home).stdout)
+        assert len(listed["findings"]) == 2
+        (home / "state" / SQLITE_FILE).rename(tmp_path / "aside")
+        back = secops("store", "migrate", "--to", "sqlite", "--json", home=home)
+        told = json.loads(back.stdout)
+        assert (back.returncode, told["arrived"]) == (0, True), back.stdout
+        sums = {one["part"]: one["source"] for one in told["parts"]}
+        with SqliteStore(tmp_path / "aside") as aside, SqliteStore(home / "state" / SQLITE_FILE) as fresh:
+            for part in Part:
+                assert summed(aside.dump(part)) == summed(fresh.dump(part)) == Sum(**sums[part.value])
+    finally:
+        with connect(server) as client:
+            names = list(client.indices.get(index=f"test-{tmp_path.name[-20:].replace('_', '-')}-moved-*"))
+            client.indices.delete(index=names)
+
+
+def test_moving_needs_both(tmp_path: Path) -> None:
+    made = tmp_path / "plain"
+    make_home(made)
+    refused = secops("store", "migrate", "--to", "elasticsearch", home=made)
+    assert (refused.returncode, "names no Elasticsearch" in refused.stderr) == (2, True)

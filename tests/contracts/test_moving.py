@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -17,7 +16,7 @@ from secops.model.text import Text
 from secops.store.edits import Merge, Move, SetDeadline
 from secops.store.event import Recorded
 from secops.store.finding_store import FindingStore
-from secops.store.moving import Item, Movable, Moved, Part, Sum, absent, move, summed
+from secops.store.moving import Item, Moved, Part, Sum, absent, move, summed
 from secops.store.query import Query
 from secops.store.refusals import Conflict
 from secops.store.sqlite_store import SqliteStore
@@ -67,11 +66,7 @@ def fill(store: FindingStore, seed: int = 1) -> None:
 
 
 def everything_of(store: FindingStore) -> dict[Part, Sum]:
-    return {part: summed(movable(store).dump(part)) for part in Part}
-
-
-def movable(store: FindingStore) -> Movable:
-    return cast(Movable, store)
+    return {part: summed(store.dump(part)) for part in Part}
 
 
 @pytest.fixture(params=PAIRS, ids="-to-".join)
@@ -90,7 +85,7 @@ def clock() -> datetime:
 
 
 def moved(source: FindingStore, target: FindingStore, on_moved: Callable[[Part, int], None] = ignored) -> list[Moved]:
-    return move(movable(source), movable(target), on_moved)
+    return move(source, target, on_moved)
 
 
 def test_everything_arrives_and_life_goes_on(pair: tuple[FindingStore, FindingStore]) -> None:
