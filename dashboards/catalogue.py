@@ -162,6 +162,24 @@ METRICS = (
         Unit.SECONDS,
     ),
     Metric(
+        "jindun_outbox_entries",
+        Text("等待写入 Elasticsearch 的条目", "What waits to be written to Elasticsearch"),
+    ),
+    Metric(
+        "jindun_outbox_oldest_timestamp_seconds",
+        Text("最早的等待条目写入队列的时刻,没有则无", "Since when the oldest of these waits, where there is one"),
+        unit=Unit.MOMENT,
+    ),
+    Metric(
+        "jindun_outbox_dead_letters",
+        Text("Elasticsearch 或生命周期不接受的写入", "Writes that Elasticsearch or the life cycle did not take"),
+    ),
+    Metric(
+        "jindun_outbox_dropped_observations_total",
+        Text("因队列已满而丢弃的观测", "Observations that were dropped because the outbox was full"),
+        kind=Kind.COUNTER,
+    ),
+    Metric(
         "jindun_state_bytes",
         Text("服务自身数据所占空间", "What the service's own records take up"),
         ("store",),
@@ -290,6 +308,33 @@ ALERTS = (
             "系统 {{ $labels.system }} 最近一次恢复用时 {{ $value | humanizeDuration }},超过 RTO",
             "the last recovery of {{ $labels.system }} took {{ $value | humanizeDuration }}, more than its RTO",
         ),
+    ),
+    Alert(
+        "JindunOutboxStuck",
+        "time() - jindun_outbox_oldest_timestamp_seconds > 900",
+        300,
+        Urgency.WARNING,
+        Text(
+            "待写队列中最早的条目已等待 {{ $value | humanizeDuration }},请检查 Elasticsearch",
+            "findings have waited for {{ $value | humanizeDuration }} to be written; look after Elasticsearch",
+        ),
+    ),
+    Alert(
+        "JindunDeadLetters",
+        "jindun_outbox_dead_letters > 0",
+        300,
+        Urgency.WARNING,
+        Text(
+            "{{ $value }} 条写入未被接受;见 secops store dead list",
+            "{{ $value }} writes were not taken; see `secops store dead list`",
+        ),
+    ),
+    Alert(
+        "JindunObservationsDropped",
+        "increase(jindun_outbox_dropped_observations_total[1h]) > 0",
+        0,
+        Urgency.WARNING,
+        Text("待写队列已满,一小时内有观测被丢弃", "the outbox is full: observations were dropped in the last hour"),
     ),
     Alert(
         "JindunSilent",

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from datetime import datetime
 from functools import cached_property, lru_cache
 from itertools import product
@@ -21,7 +22,9 @@ from secops.model.finding import Severity, State
 from secops.model.outcome import Outcome
 from secops.service.home import Home
 from secops.service.packing import pack_path
+from secops.service.storing import open_outbox
 from secops.store.finding_store import CoverageRow
+from secops.store.outbox import OutboxStatus
 from secops.store.query import (
     And,
     Comparison,
@@ -47,6 +50,7 @@ _STORES = {
     "journal": "journal.sqlite*",
     "restore_points": "restore_points.sqlite*",
     "evidence": "evidence/*",
+    "outbox": "outbox.sqlite*",
 }
 """The service's records below its state folder; a database counts with its write-ahead log."""
 _OPEN = tuple(state for state in State if state.open)
@@ -76,6 +80,14 @@ class View:
             if tally.asset in known:
                 found[known[tally.asset], tally.vault].append(tally)
         return dict(found)
+
+    @cached_property
+    def outbox(self) -> OutboxStatus:
+        """What waits for Elasticsearch; nothing when findings are kept in a file."""
+        if self.home.settings.store.kind == "sqlite":
+            return OutboxStatus(0, None, 0, 0, 0)
+        with closing(open_outbox(self.home.settings.store, self.home.state)) as opened:
+            return opened.standing()
 
     @cached_property
     def policies(self) -> list[tuple[str, Policy]]:
@@ -255,6 +267,26 @@ def _recovery_in(pack: Path) -> float | None:
     except (BrokenPack, BadInput):
         return None
     return seconds
+
+
+@fills("jindun_outbox_entries")
+def _outbox_entries(view: View) -> Series:
+    return [((), view.outbox.depth)]
+
+
+@fills("jindun_outbox_oldest_timestamp_seconds")
+def _outbox_oldest(view: View) -> Series:
+    return [((), view.outbox.oldest.timestamp())] if view.outbox.oldest else ()
+
+
+@fills("jindun_outbox_dead_letters")
+def _outbox_dead_letters(view: View) -> Series:
+    return [((), view.outbox.dead_letters)]
+
+
+@fills("jindun_outbox_dropped_observations_total")
+def _outbox_dropped(view: View) -> Series:
+    return [((), view.outbox.dropped_observations)]
 
 
 @fills("jindun_state_bytes")

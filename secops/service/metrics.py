@@ -1,7 +1,7 @@
 """The metrics of a home in Prometheus's format: as text, and over HTTP."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
@@ -12,6 +12,7 @@ from dashboards.catalogue import METRICS, Kind, Metric
 from secops.model.text import Text
 from secops.service.home import Home
 from secops.service.measuring import FILLED, Series, View
+from secops.store.elasticsearch_errors import Busy, Unreachable
 from secops.support.errors import BadInput
 from secops.support.language import tell
 
@@ -26,10 +27,16 @@ class HomeCollector(Collector):
         self._open_home = open_home
 
     def collect(self) -> Iterator[Family]:
-        """Every family of the catalogue, in its order. Raises JindunError when the home cannot be read."""
+        """Every family of the catalogue, in its order. Raises JindunError when the home cannot be read.
+
+        While the server of the findings is away, what it alone knows is left out: the rest tells that it is away.
+        """
         with self._open_home() as home:
             view = View(home)
-            families = [_family(metric, FILLED[metric.name](view)) for metric in METRICS]
+            families = []
+            for metric in METRICS:
+                with suppress(Unreachable, Busy):
+                    families.append(_family(metric, FILLED[metric.name](view)))
         yield from families
 
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from secops.model.text import Text
 from secops.store.elasticsearch_access import Access
 from secops.store.elasticsearch_retention import Full, Keep
+from secops.store.outbox import QUOTA_BYTES
 from secops.support.durations import parse_duration
 from secops.support.errors import BadInput
 from secops.support.misfits import BadValue
@@ -82,6 +83,8 @@ class StoreSettings:
     """Secret reference."""
     insecure: bool = False
     """Take a certificate of unknown origin, or an unencrypted connection to another machine: a finding of its own."""
+    outbox_bytes: Annotated[int, Field(gt=0)] = QUOTA_BYTES
+    """Room for what waits for Elasticsearch; beyond it observations are dropped, the oldest first, findings never."""
     keep: KeepSettings = field(default_factory=KeepSettings)
 
     def __post_init__(self) -> None:

@@ -12,6 +12,10 @@ from secops.service.store_settings import StoreSettings
 from secops.store.elasticsearch_access import Access
 from secops.store.elasticsearch_indices import Indices, KindStatus
 from secops.store.elasticsearch_server import ElasticsearchServer
+from secops.store.elasticsearch_store import OUTBOX_FILE, ElasticsearchStore
+from secops.store.finding_store import FindingStore
+from secops.store.outbox import Outbox
+from secops.store.sqlite_store import SqliteStore
 from secops.support.errors import Incomplete
 
 SQLITE_FILE = "findings.sqlite"
@@ -46,6 +50,23 @@ def access(wanted: StoreSettings, path: Callable[[str], Path], secrets: Secrets)
         password=secrets.resolve(wanted.password),
         insecure=wanted.insecure,
     )
+
+
+def open_store(wanted: StoreSettings, state: Path, path: Callable[[str], Path], secrets: Secrets) -> FindingStore:
+    """The store of a home: `state` is its folder, `path` finds what its settings name."""
+    if wanted.kind == "sqlite":
+        return SqliteStore(state / SQLITE_FILE)
+    outbox = open_outbox(wanted, state)
+    try:
+        return ElasticsearchStore(access(wanted, path, secrets), outbox, prefix=wanted.prefix)
+    except BaseException:
+        outbox.close()
+        raise
+
+
+def open_outbox(wanted: StoreSettings, state: Path) -> Outbox:
+    """What waits for Elasticsearch."""
+    return Outbox(state / OUTBOX_FILE, quota_bytes=wanted.outbox_bytes)
 
 
 @contextmanager

@@ -66,6 +66,8 @@ class Course:
     fresh: Fresh = field(default_factory=Fresh)
     contents: set[str] = field(default_factory=set)
     """Digests of some that are there."""
+    decided: set[int] = field(default_factory=set)
+    """Entries whose acceptance was sent once."""
     lagging: bool = False
     """Whether searches do not know all findings that were written. Whoever searches for all else refreshes it first."""
 

@@ -50,7 +50,7 @@ from secops.support.clock import from_text, to_text
 _EVERYTHING: Document = {"match_all": {}}
 _AT_ONCE = 1000
 _PATIENCE_SECONDS = 120.0
-_ORDERED = 12
+_ORDERED = 20
 """Digits of a number that is compared as text."""
 
 
@@ -72,9 +72,9 @@ def load(indices: Indices, part: Part, items: Iterable[Item]) -> int:
     return written
 
 
-def in_time(found: Found) -> tuple[str, int]:
-    """Orders what is numbered by several outboxes, or by none."""
-    return found.source["@timestamp"], int(found.source["jindun"]["number"])
+def in_order(found: Found) -> tuple[int, str]:
+    """As it was written down, also when a clock stepped back: numbers of outboxes begin at the time and only grow."""
+    return int(found.source["jindun"]["number"]), found.source["@timestamp"]
 
 
 def _send(sender: Sender, actions: list[Action]) -> None:
@@ -248,7 +248,7 @@ def _baselines(indices: Indices) -> Iterator[Item]:
 
 def _baseline(found: Found) -> tuple[str, bytes]:
     told = told_of(found.source)
-    at, number = in_time(found)
+    number, at = in_order(found)
     row = _row(
         asset=told["asset"],
         check_name=told["check"],
@@ -256,7 +256,7 @@ def _baseline(found: Found) -> tuple[str, bytes]:
         approved_by=told["approved_by"],
         at=_text(told["at"]),
     )
-    return _key(told["asset"], told["check"], at, f"{number:0{_ORDERED}}"), row
+    return _key(told["asset"], told["check"], f"{number:0{_ORDERED}}", at), row
 
 
 def _acceptances(indices: Indices) -> Iterator[Item]:
@@ -272,7 +272,7 @@ def _audit(indices: Indices) -> Iterator[Item]:
 
 
 def _audited(found: Found) -> tuple[str, bytes]:
-    entry, (at, number) = audit_of(found.source), in_time(found)
+    entry, (number, at) = audit_of(found.source), in_order(found)
     row = _row(
         at=_text(entry.at),
         actor=entry.actor,
@@ -282,7 +282,7 @@ def _audited(found: Found) -> tuple[str, bytes]:
         reason_zh=entry.reason.zh,
         reason_en=entry.reason.en,
     )
-    return _key(at, f"{number:0{_ORDERED}}", found.id), row
+    return _key(f"{number:0{_ORDERED}}", at, found.id), row
 
 
 # --- writing

@@ -36,7 +36,7 @@ from secops.store.elasticsearch_errors import Unreachable
 from secops.store.elasticsearch_indices import Indices, require_ready
 from secops.store.elasticsearch_json import Document
 from secops.store.elasticsearch_kept import kept_of
-from secops.store.elasticsearch_moving import dump, in_time, load
+from secops.store.elasticsearch_moving import dump, in_order, load
 from secops.store.elasticsearch_places import approval_of, coverage_row, last_successful, observation_of, place_rows
 from secops.store.elasticsearch_sending import Patience
 from secops.store.elasticsearch_server import ElasticsearchServer, Found
@@ -54,7 +54,7 @@ from secops.store.finding_store import (
 )
 from secops.store.merge import Changes
 from secops.store.moving import Item, Part
-from secops.store.outbox import Outbox, Outcome, Standing
+from secops.store.outbox import Outbox, OutboxStatus, Outcome
 from secops.store.query import FIELDS, Condition, Query, at
 from secops.store.refusals import NotFound
 from secops.store.shipping import Shipper
@@ -159,7 +159,7 @@ class ElasticsearchStore:
         self._set_up()
         self._shipper.ship(patience=Patience(seconds, seconds), wait_seconds=seconds)
 
-    def waiting(self) -> Standing:
+    def waiting(self) -> OutboxStatus:
         """How the outbox stands."""
         return self._outbox.standing()
 
@@ -217,7 +217,7 @@ class ElasticsearchStore:
         """What people and policies did."""
         query: Document = {"range": {"@timestamp": {"gte": moment(since)}}} if since else _EVERYTHING
         found = self._all_of(Kind.AUDIT, query)
-        return [audit_of(one.source) for one in sorted(found, key=in_time)]
+        return [audit_of(one.source) for one in sorted(found, key=in_order)]
 
     def coverage(self, scan: str | None = None) -> Sequence[CoverageRow]:
         """How the evaluations of the scan ended, or the newest of each (asset, check)."""
@@ -239,15 +239,17 @@ class ElasticsearchStore:
 
     def baseline(self, asset: str, check: str) -> tuple[bytes, str] | None:
         """The approved observation and who approved it."""
-        order = [{"@timestamp": "desc"}, {"jindun.number": "desc"}]
-        newest = self._server.search(self._alias(Kind.BASELINES), _at(asset, check), order, 1)
+        index = self._alias(Kind.BASELINES)
+        self._server.refresh(index)
+        order = [{"jindun.number": "desc"}, {"@timestamp": "desc"}]
+        newest = self._server.search(index, _at(asset, check), order, 1)
         return (self._body(newest[0].source), approval_of(newest[0].source).approved_by) if newest else None
 
     def baseline_history(self, asset: str, check: str) -> Sequence[Approval]:
         """Every approval, oldest first."""
         fields = ("@timestamp", "jindun.document", "jindun.number")
         found = self._all_of(Kind.BASELINES, _at(asset, check), fields)
-        return [approval_of(one.source) for one in sorted(found, key=in_time)]
+        return [approval_of(one.source) for one in sorted(found, key=in_order)]
 
     def latest_observation(self, asset: str, check: str) -> bytes | None:
         """The newest observation that is not empty."""

@@ -111,7 +111,7 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class OutboxStatus:
     """How an outbox stands."""
 
     depth: int
@@ -259,13 +259,13 @@ class Outbox:
                 self._forget_dead(connection, row["number"])
         return [row["number"] for row in rows]
 
-    def standing(self) -> Standing:
+    def standing(self) -> OutboxStatus:
         """How it stands."""
         with self._file.reading() as connection:
             one = connection.execute("SELECT size, dropped FROM standing").fetchone()
             depth, oldest = connection.execute("SELECT count(*), min(at) FROM entries").fetchone()
             dead = connection.execute("SELECT count(*) FROM dead").fetchone()[0]
-        return Standing(depth, from_text(oldest) if oldest else None, one["size"], dead, one["dropped"])
+        return OutboxStatus(depth, from_text(oldest) if oldest else None, one["size"], dead, one["dropped"])
 
     def first(self) -> int | None:
         """The number of the entry that is next."""

@@ -31,6 +31,9 @@ FINE = {
     'jindun_runs_ended_total{mode="real",state="failed"}': "2x880",
     'jindun_runs_ended_total{mode="rehearsal",state="failed"}': "0+1x880",
     'jindun_recovery_seconds{system="portal",playbook="restore"}': "60x880",
+    "jindun_outbox_oldest_timestamp_seconds": "0+300x880",
+    "jindun_outbox_dead_letters": "0x880",
+    "jindun_outbox_dropped_observations_total": "7x880",
     "jindun_collected_timestamp_seconds": "0+300x880",
 }
 """Series of a city where all is well, one sample every five minutes for three days: whatever is a moment is now."""
@@ -47,6 +50,9 @@ TROUBLES: dict[str, dict[str, str]] = {
     "JindunRunWaiting": {"jindun_runs_waiting": "1x880"},
     "JindunRunFailed": {'jindun_runs_ended_total{mode="real",state="failed"}': "2x860 3x20"},
     "JindunRecoveryTooSlow": {'jindun_recovery_seconds{system="portal",playbook="restore"}': "3601x880"},
+    "JindunOutboxStuck": {"jindun_outbox_oldest_timestamp_seconds": "0x880"},
+    "JindunDeadLetters": {"jindun_outbox_dead_letters": "1x880"},
+    "JindunObservationsDropped": {"jindun_outbox_dropped_observations_total": "7x860 9x20"},
     "JindunSilent": {"jindun_collected_timestamp_seconds": "_x880"},
 }
 ALERTS = [rule["alert"] for rule in yaml.safe_load(alert_rules())["groups"][0]["rules"]]

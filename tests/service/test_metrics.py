@@ -34,6 +34,7 @@ from secops.support.clock import now
 from secops.support.errors import BadInput
 from tests.backup import points
 from tests.contracts.evaluations import at, evaluation, id_of, weakness
+from tests.lab.sshd import free_port
 from tests.service.homes import HOST, SYSTEM, new_home
 
 TREE = "infrastructure-04-content"
@@ -73,10 +74,23 @@ def test_a_full_home_shows_every_metric_with_its_labels_and_no_ids(home: Home) -
     fill(home)
     shown = samples(home)
     catalogue = {metric.name: set(metric.labels) for metric in METRICS}
-    assert {one.name for one in shown} == catalogue.keys()
+    assert {one.name for one in shown} == catalogue.keys() - {"jindun_outbox_oldest_timestamp_seconds"}
     assert all(one.labels.keys() == catalogue[one.name] for one in shown)
     values = {text for one in shown for text in one.labels.values()}
     assert not values & {id_of(), HOST, TREE, "run-1", f"{VAULT}/a"}
+
+
+def test_what_waits_for_a_server_that_is_away_is_told_and_the_rest_besides(folder: Path) -> None:
+    settings = folder / "jindun.yaml"
+    away = f"http://127.0.0.1:{free_port()}"
+    settings.write_text(f"{settings.read_text('utf-8')}\nstore:\n  kind: elasticsearch\n  urls: [{away}]\n", "utf-8")
+    with Home(folder) as home:
+        batch = [evaluation(weakness(), asset=HOST, check="tcp-ports", system=SYSTEM)]
+        assert home.store.record("scan-1", batch).waiting == 1
+        assert value(home, "jindun_outbox_entries") == 1
+        assert (value(home, "jindun_outbox_oldest_timestamp_seconds") or 0) > 0
+        assert value(home, "jindun_outbox_dead_letters") == value(home, "jindun_runs_waiting") == 0
+        assert not any(one.name == "jindun_findings_open" for one in samples(home))
 
 
 def fill(home: Home) -> None:
