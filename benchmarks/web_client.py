@@ -35,7 +35,7 @@ from tests.lab.nginx import running_nginx
 
 CONNECTIONS = 100
 BODY_BYTES = 1024
-TURNS = 4
+TURNS = 3
 REQUESTS = 30_000
 AIOHTTP_REQUESTS = 10_000
 WRK_SECONDS = 2

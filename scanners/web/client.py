@@ -44,15 +44,16 @@ class Client:
         self.guard = guard
         self.profile = profile
         """The most that a request may do; one that does more is refused."""
+        self.limits_requests = guard.scope.limits_requests
         self.patience = patience or Patience()
         self.dialer = Dialer(guard, self.patience, proxy, old_tls=old_tls, authorities=authorities)
         self._pace = pace or Pace()
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._kill_file = kill_file
         self._pool: Pool | None = None
 
     async def __aenter__(self) -> Self:
-        self._pool = Pool(self.guard, self.dialer, self._pace, self._limits, self.patience, self._kill_file)
+        self._pool = Pool(self.guard, self.dialer, self._pace, self.patience, self._kill_file)
         return self
 
     async def __aexit__(
@@ -74,6 +75,7 @@ class Client:
         session: CookieJar | None = None,
         redirects: Redirects = NONE,
         timeout_seconds: float | None = None,
+        limits: Limits | None = None,
         urgent: bool = False,
     ) -> Answer:
         """Send a request and follow its redirects. `timeout_seconds` counts from when it leaves the queue.
@@ -86,7 +88,8 @@ class Client:
             if not future.done():
                 future.set_result(answer)
 
-        exchange = Exchange(self, session, redirects, timeout_seconds or self.patience.total_seconds, settle, urgent)
+        seconds = timeout_seconds or self.patience.total_seconds
+        exchange = Exchange(self, session, redirects, seconds, settle, limits=limits, urgent=urgent)
         exchange.go(self.pool.lane_of(target), request)
         try:
             return await future
@@ -144,9 +147,11 @@ class Exchange(Dispatch):
         policy: Redirects,
         seconds: float,
         settle: "Callable[[Exchange, Answer], None]",
+        *,
+        limits: Limits | None = None,
         urgent: bool = False,
     ) -> None:
-        super().__init__(seconds, urgent=urgent)
+        super().__init__(seconds, limits or client.limits, urgent=urgent)
         self._client = client
         self._cookie_jar = session
         self._plain = session is None and policy.follow is Follow.NOWHERE
@@ -306,7 +311,7 @@ def _ignore(request: Request, answer: Answer) -> None:
 def _refusal(client: Client, target: Target, request: Request) -> Failure | None:
     """Why a request may not be sent, told to the audit; None when it may."""
     guard = client.guard
-    if guard.scope.limits_requests:
+    if client.limits_requests:
         # Raw bytes of which no request can be made out are outside any limit.
         for method, place in asked_of(request) or (("?", "?"),):
             refused = guard.refuse_request(method, place, target.host, target.port)

@@ -25,9 +25,10 @@ _CUT_IN_BODY = Failure(
 class Flight:
     """One request on its way: what is sent, and who is told of what came back."""
 
-    __slots__ = ("alone", "deadline", "head_only", "wire")
+    __slots__ = ("alone", "deadline", "head_only", "limits", "wire")
 
     wire: bytes
+    limits: Limits
     head_only: bool
     """An answer to it has no body."""
     alone: bool
@@ -107,7 +108,6 @@ class Connection(asyncio.Protocol):
         "_heads",
         "_heard_at",
         "_interim",
-        "_limits",
         "_outbox",
         "_owner",
         "_sent_at",
@@ -120,9 +120,7 @@ class Connection(asyncio.Protocol):
         "opening",
     )
 
-    def __init__(
-        self, owner: Owner, outbox: Outbox, lane: object, heads: Heads, limits: Limits, opening: Opening
-    ) -> None:
+    def __init__(self, owner: Owner, outbox: Outbox, lane: object, heads: Heads, opening: Opening) -> None:
         self._outbox = outbox
         self.lane = lane
         self.opening = opening
@@ -132,7 +130,6 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self._owner = owner
         self._heads = heads
-        self._limits = limits
         self._transport: asyncio.Transport | None = None
         self._head: Head | None = None
         self._body: Body | None = None
@@ -177,9 +174,9 @@ class Connection(asyncio.Protocol):
             self._first_at = self._heard_at
             head = self._heads.begins(data, flight.head_only)
             if head is not None:
-                self._begin_body(head, data[len(head.raw) :])
+                self._begin_body(head, data[len(head.raw) :], flight.limits)
                 return
-        self._read_heads(self._buffer + data if self._buffer else data)
+        self._read_heads(self._buffer + data if self._buffer else data, flight)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.closed = True
@@ -207,49 +204,48 @@ class Connection(asyncio.Protocol):
         self.closed = True
         self._land(self._part(), failure)
 
-    def _read_heads(self, buffer: bytes) -> None:
+    def _read_heads(self, buffer: bytes, flight: Flight) -> None:
         """Read the head, and the interim answers before it."""
+        limits = flight.limits
         while True:
             if buffer[:1] in (b"\r", b"\n"):
                 buffer = buffer.lstrip(b"\r\n")
             end = end_of_head(buffer)
-            if not end or end > self._limits.head_bytes:
-                self._wait_for_head(buffer)
+            if not end or end > limits.head_bytes:
+                self._wait_for_head(buffer, limits)
                 return
-            assert self.flight is not None
             try:
-                head = self._heads.read(buffer[:end], self.flight.head_only)
+                head = self._heads.read(buffer[:end], flight.head_only)
             except NotHttp as error:
                 self.fail(_garbage(str(error)))
                 return
-            if len(head.headers) > self._limits.header_lines:
+            if len(head.headers) > limits.header_lines:
                 self.fail(_too_large("响应头行数过多", "too many header lines"))
                 return
             buffer = buffer[end:]
             if not head.interim:
-                self._begin_body(head, buffer)
+                self._begin_body(head, buffer, limits)
                 return
             self._interim += 1
-            if self._interim > self._limits.interim_answers:
+            if self._interim > limits.interim_answers:
                 self.fail(_too_large("中间应答无穷无尽", "endless interim answers"))
                 return
 
-    def _wait_for_head(self, buffer: bytes) -> None:
-        if len(buffer) > self._limits.head_bytes:
+    def _wait_for_head(self, buffer: bytes, limits: Limits) -> None:
+        if len(buffer) > limits.head_bytes:
             self.fail(_too_large("响应头过大", "the headers are too large"))
         elif not may_become_http(buffer[:16]):
             self.fail(_garbage(f"it begins with {bytes(buffer[:40])!r}"))
         else:
             self._buffer = buffer
 
-    def _begin_body(self, head: Head, data: bytes) -> None:
+    def _begin_body(self, head: Head, data: bytes, limits: Limits) -> None:
         self._head = head
         self._buffer = b""
-        length = len(data)
-        if head.framing is Framing.COUNTED and length == head.length <= self._limits.body_bytes and not head.encoding:
+        if head.framing is Framing.COUNTED and len(data) == head.length <= limits.body_bytes and not head.encoding:
             self._land(self._response(head, data, truncated=False), None)
             return
-        self._body = Body(head, self._limits)
+        self._body = Body(head, limits)
         self._feed(data)
 
     def _feed(self, data: bytes) -> None:

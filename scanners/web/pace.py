@@ -83,9 +83,13 @@ class Gate:
         """Until the next request may go; 0 or less when it may."""
         return max(self._next_at, self.not_before) - now
 
-    def take(self, now: float) -> None:
-        """Count one request, which `wait_seconds` allowed."""
-        self._next_at = max(self._next_at, now - _BURST_SECONDS) + self._interval
+    def take(self, now: float) -> bool:
+        """Whether a request may go now; it is counted then."""
+        if self._next_at > now or self.not_before > now:
+            return False
+        earliest = now - _BURST_SECONDS
+        self._next_at = (self._next_at if self._next_at > earliest else earliest) + self._interval
+        return True
 
     def learn(self, now: float, status: int, seconds: float, retry_after: float | None) -> None:
         """From an answer: its status and the time to its first byte."""

@@ -48,7 +48,8 @@ class Dispatch(Flight):
 
     __slots__ = ("abandoned", "lane", "queued_at", "replayed", "request", "seconds", "urgent")
 
-    def __init__(self, seconds: float, *, urgent: bool = False) -> None:
+    def __init__(self, seconds: float, limits: Limits, *, urgent: bool = False) -> None:
+        self.limits = limits
         self.seconds = seconds
         """For the exchange, counted from when it leaves the queue."""
         self.urgent = urgent
@@ -130,7 +131,6 @@ class Pool:
         guard: Guard,
         dialer: Dialer,
         pace: Pace,
-        limits: Limits,
         patience: Patience,
         kill_file: Path | None,
     ) -> None:
@@ -138,7 +138,6 @@ class Pool:
         self._guard = guard
         self._dialer = dialer
         self._pace = pace
-        self._limits = limits
         self._patience = patience
         self._loop = asyncio.get_running_loop()
         self._outbox = Outbox()
@@ -167,15 +166,12 @@ class Pool:
             return
         now = monotonic()
         queue = lane.queue
-        if dispatch.urgent:
+        if dispatch.urgent or (not queue.dispatches and not gate.paused and gate.take(now)):
             self._launch(lane, dispatch)
-        elif queue.dispatches or gate.paused or gate.wait_seconds(now) > 0:
+        else:
             dispatch.queued_at = now
             queue.dispatches.append(dispatch)
             self._drain_later(gate, queue, now)
-        else:
-            gate.take(now)
-            self._launch(lane, dispatch)
 
     def lane_of(self, target: Target) -> "Lane":
         """Where requests to a target queue up."""
@@ -307,8 +303,7 @@ class Pool:
         dispatches = queue.dispatches
         while dispatches and now - dispatches[0].queued_at > self._patience.queue_seconds:
             dispatches.popleft().done(None, _PAUSED)
-        while dispatches and not gate.paused and gate.wait_seconds(now) <= 0:
-            gate.take(now)
+        while dispatches and not gate.paused and gate.take(now):
             dispatch = dispatches.popleft()
             self._launch(dispatch.lane, dispatch)
         if dispatches:
@@ -323,7 +318,8 @@ class Pool:
             if connection is not None:
                 self._send(connection, dispatch)
                 return
-        if self._may_open(lane):
+        if dispatch.urgent or self._may_open(lane):
+            # An urgent one gets a connection beyond the limit: those there are may all hang.
             self._dial(lane, dispatch)
         else:
             lane.waiting.append(dispatch)
@@ -399,7 +395,7 @@ class Pool:
         # The guard remembers an answer for a while; when it asks anew, the new addresses are checked anew.
         lane.found = await self._dialer.resolve(lane.target)
         opening = Opening(peer="", resolve_seconds=monotonic() - began)
-        connection = Connection(self, self._outbox, lane, lane.heads, self._limits, opening)
+        connection = Connection(self, self._outbox, lane, lane.heads, opening)
         await self._dialer.open(lane.target, lane.found, connection)
         return connection
 

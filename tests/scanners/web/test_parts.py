@@ -251,8 +251,7 @@ def test_a_gate_never_lets_through_more_than_its_ceiling(events: list[tuple[floa
     gate, moment, sent = Gate("x", pace), 0.0, list[float]()
     for step, status, seconds in events:
         moment += step
-        while gate.wait_seconds(moment) <= 0:
-            gate.take(moment)
+        while gate.take(moment):
             sent.append(moment)
         gate.learn(moment, status, seconds, None)
         assert pace.least <= gate.rate <= pace.most
