@@ -5,7 +5,6 @@ Everything goes through the scope guard; everything is bounded in size and time.
 
 import asyncio
 import errno
-import ssl
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -13,19 +12,25 @@ from types import TracebackType
 from typing import NoReturn, Protocol, Self
 from urllib.parse import quote, urljoin, urlsplit
 
-from scanners.answer import HttpAnswer
-from scanners.endings import Blocked, NotApplicable, OutOfScope, Unreachable
-from scanners.exchange import Asked, Bounds, Exchanged, exchange
-from scanners.scope import Guard, Opened
-from scanners.tls_probe import TlsAnswer, look_at_tls, unjudging_context
+from scanners.answer import HttpAnswer, Timings
+from scanners.endings import Blocked, NotApplicable, NotTested, OutOfScope, Stopped, Unreachable
+from scanners.safety import Safety
+from scanners.scope import Guard
+from scanners.tls_probe import TlsAnswer, look_at_tls
+from scanners.web.client import Client
+from scanners.web.limits import Limits
+from scanners.web.limits import Patience as PhasePatience
+from scanners.web.message import DEFAULT_PORTS, Failure, Reason, Request, Target
+from scanners.web.message import Timings as Phases
+from scanners.web.pace import Pace
 from secops import __version__
 from secops.model.city import Asset
 from secops.model.step import Result, Trouble
 from secops.model.text import Text
 
 BODY_BYTES = 2 * 1024 * 1024
-_MAX_IDLE_PER_ORIGIN = 4
-_MAX_IDLE = 128
+_UPGRADED = 101
+_PACE = Pace(most=300.0, start=100.0, growth=50.0, connections=16, total_connections=128)
 _MAX_KNOCKS = 256
 """Sockets, of the 1024 that a process may usually have, that knock at ports at once."""
 _SHELL_THREADS = 16
@@ -62,26 +67,10 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class _Origin:
-    scheme: str
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.scheme}://{self.authority}"
-
-    @property
-    def authority(self) -> str:
-        """As the Host header says it."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
 class _Move:
     """Everything of one origin is looked at below another address."""
 
-    origin: _Origin
+    origin: Target
     at: str
 
 
@@ -96,18 +85,20 @@ class Reach:
         self._patience = patience or Patience()
         self._authorities = authorities
         self._move: _Move | None = None
-        self._idle: dict[_Origin, list[Opened]] = {}
+        # What a check may send is the check's own level; here only the scope and the pace hold it back.
+        patience = self._patience
+        self._client = Client(guard, profile=Safety.INTRUSIVE, pace=_PACE, patience=_phases(patience))
         self._knocks = asyncio.Semaphore(_MAX_KNOCKS)
         self._threads = ThreadPoolExecutor(_SHELL_THREADS, thread_name_prefix="shell")
-        self._tls = unjudging_context()
 
     async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._drop_idle(keep=0)
+        await self._client.__aexit__(kind, error, trace)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @property
@@ -121,7 +112,7 @@ class Reach:
         Answers keep the original URLs, so that a copy in an isolated place is judged as if it stood in its own place.
         """
         moved = Reach(self._guard, patience=self._patience, authorities=self._authorities)
-        moved._idle, moved._threads = self._idle, self._threads
+        moved._client, moved._threads = self._client, self._threads
         moved._move = _Move(_split(url)[0], at.rstrip("/") + "/")
         return moved
 
@@ -139,12 +130,15 @@ class Reach:
 
         `follow` is how many redirects are followed; with 0 a redirect is itself the answer.
         """
-        bounds = Bounds(self._patience.idle_seconds, max_body_bytes, truncate)
+        limits = Limits(body_bytes=max_body_bytes)
         try:
             async with asyncio.timeout(self._patience.total_seconds):
-                return await self._follow(url, method, headers, follow, bounds)
+                answer = await self._follow(url, method, headers, follow, limits)
         except TimeoutError as error:
             raise _too_slow(url) from error
+        if answer.cut and not truncate:
+            raise _too_large(max_body_bytes)
+        return answer
 
     async def connect(self, host: str, port: int, timeout_seconds: float | None = None) -> PortState:
         """Knock at a TCP port, without sending anything. Raises OutOfScope, Unreachable (no such name)."""
@@ -190,11 +184,11 @@ class Reach:
         return _require_answer(host, result)
 
     async def _follow(
-        self, url: str, method: str, headers: tuple[tuple[str, str], ...], follow: int, bounds: Bounds
+        self, url: str, method: str, headers: tuple[tuple[str, str], ...], follow: int, limits: Limits
     ) -> HttpAnswer:
         trail: list[str] = []
         while True:
-            answer = await self._hop(url, method, headers, bounds, redirected=bool(trail))
+            answer = await self._hop(url, method, headers, limits, redirected=bool(trail))
             answer = replace(answer, redirects=tuple(trail))
             location = answer.header("location")
             if not follow or answer.status not in _REDIRECTS or not location:
@@ -205,10 +199,10 @@ class Reach:
                 raise Unreachable(Text(f"重定向没有尽头:{url}", f"redirects without an end: {url}"))
 
     async def _hop(
-        self, url: str, method: str, headers: tuple[tuple[str, str], ...], bounds: Bounds, redirected: bool
+        self, url: str, method: str, headers: tuple[tuple[str, str], ...], limits: Limits, redirected: bool
     ) -> HttpAnswer:
         try:
-            return await self._ask(url, method, headers, bounds)
+            return await self._ask(url, method, headers, limits)
         except OutOfScope as error:
             if not redirected:
                 raise
@@ -216,77 +210,21 @@ class Reach:
                 Text(f"重定向未跟随:{error.reason.zh}", f"redirected, and not followed: {error.reason.en}")
             ) from error
 
-    async def _ask(self, url: str, method: str, headers: tuple[tuple[str, str], ...], bounds: Bounds) -> HttpAnswer:
+    async def _ask(self, url: str, method: str, headers: tuple[tuple[str, str], ...], limits: Limits) -> HttpAnswer:
         origin, target = _split(self._place_of(url))
-        logical = _split(url)[0]
-        asked = Asked(method, url, target, logical.authority, (*_OUR_HEADERS, *headers))
-        if self._move:
-            asked = replace(asked, host=origin.authority)
-        if refused := self._guard.refuse_request(method, target, origin.host, origin.port):
-            raise OutOfScope(refused)
-        try:
-            kept = self._kept(origin)
-            if kept is not None:
-                exchanged = await self._again(kept, origin, asked, bounds)
-                if exchanged is not None:
-                    return exchanged.answer
-            opened = await self._open(origin)
-            return (await self._exchange(opened, origin, asked, bounds, fresh=True)).answer
-        except TimeoutError as error:
-            raise _too_slow(url) from error
-        except (OSError, EOFError) as error:
-            raise _no_answer(str(origin), error) from error
-
-    async def _again(self, kept: Opened, origin: _Origin, asked: Asked, bounds: Bounds) -> Exchanged | None:
-        """Over a connection that was open already; None when the server had closed it meanwhile."""
-        try:
-            return await self._exchange(kept, origin, asked, bounds, fresh=False)
-        except (ConnectionError, EOFError):
-            return None
-
-    async def _exchange(self, opened: Opened, origin: _Origin, asked: Asked, bounds: Bounds, fresh: bool) -> Exchanged:
-        try:
-            self._guard.sending(f"{asked.method} {origin}{asked.target}", origin.host, opened.address, origin.port)
-            exchanged = await exchange(opened, asked, bounds, fresh)
-        except BaseException:
-            opened.writer.transport.abort()
-            raise
-        if exchanged.reusable:
-            self._keep(origin, opened)
-        else:
-            opened.writer.transport.abort()
-        return exchanged
-
-    async def _open(self, origin: _Origin) -> Opened:
-        context: ssl.SSLContext | None = self._tls if origin.scheme == "https" else None
-        return await self._guard.open(
-            origin.host, origin.port, tls=context, timeout_seconds=self._patience.connect_seconds
+        request = Request(method, target, (*_OUR_HEADERS, *headers))
+        answer = await self._client.exchange(origin, request, limits=limits)
+        response, failure = answer.response, answer.failure
+        if failure is not None:
+            raise _ending_of(failure, origin, url)
+        assert response is not None
+        if response.status == _UPGRADED:
+            raise Unreachable(Text("服务器擅自更换了协议", "the server changes the protocol unasked"))
+        timings = response.timings
+        spent = Timings(timings.connect, timings.tls, timings.first_byte, _transfer_of(timings))
+        return HttpAnswer(
+            url, response.status, response.headers, response.body, response.truncated, response.peer, spent
         )
-
-    def _keep(self, origin: _Origin, opened: Opened) -> None:
-        """For the next request; the origin that was used last is dropped last."""
-        kept = self._idle.pop(origin, [])
-        self._idle[origin] = kept
-        if len(kept) < _MAX_IDLE_PER_ORIGIN:
-            kept.append(opened)
-        else:
-            opened.writer.transport.abort()
-        self._drop_idle(keep=_MAX_IDLE)
-
-    def _drop_idle(self, keep: int) -> None:
-        while sum(map(len, self._idle.values())) > keep:
-            oldest = next(iter(self._idle))
-            for opened in self._idle.pop(oldest):
-                opened.writer.transport.abort()
-
-    def _kept(self, origin: _Origin) -> Opened | None:
-        kept = self._idle.get(origin, [])
-        while kept:
-            opened = kept.pop()
-            if not opened.reader.at_eof() and not opened.writer.is_closing():
-                return opened
-            opened.writer.transport.abort()
-        return None
 
     def _next(self, url: str, location: str) -> str:
         """Where a redirect leads; one that stays in the isolated place is named by its original URL."""
@@ -322,18 +260,18 @@ _OUR_HEADERS = (
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
 
 
-def _split(url: str) -> tuple[_Origin, str]:
+def _split(url: str) -> tuple[Target, str]:
     """The origin and the encoded path with query. Raises Unreachable for what is not an http or https URL."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
         _bad_url(url)
-    if parts.scheme not in ("http", "https") or not host:
+    if parts.scheme not in DEFAULT_PORTS or not host:
         _bad_url(url)
     path = quote(parts.path or "/", safe=_SAFE_IN_TARGET)
     query = "?" + quote(parts.query, safe=_SAFE_IN_TARGET) if parts.query else ""
-    return _Origin(parts.scheme, host, port or (443 if parts.scheme == "https" else 80)), path + query
+    return Target(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme]), path + query
 
 
 def _joined(url: str, location: str) -> str:
@@ -349,6 +287,33 @@ def _bad_url(url: str) -> NoReturn:
 
 def _too_slow(url: str) -> Unreachable:
     return Unreachable(Text(f"{url} 未在时限内应答完毕", f"{url} did not finish its answer in time"))
+
+
+def _too_large(max_body_bytes: int) -> Unreachable:
+    size = f"{max_body_bytes // 1024} KiB"
+    return Unreachable(Text(f"应答解压后超过 {size} 上限", f"the answer is larger than {size} once decompressed"))
+
+
+def _ending_of(failure: Failure, origin: Target, url: str) -> NotTested:
+    """What a failure of an exchange is for a check."""
+    detail = failure.detail
+    if failure.reason is Reason.OUT_OF_SCOPE:
+        return OutOfScope(detail)
+    if failure.reason is Reason.KILLED:
+        return Stopped(detail)
+    if failure.reason is Reason.TIMED_OUT:
+        return _too_slow(url)
+    return Unreachable(Text(f"{origin} 没有可用的应答:{detail.zh}", f"{origin} gave no usable answer: {detail.en}"))
+
+
+def _transfer_of(timings: Phases) -> float:
+    """Seconds from the first byte to the last."""
+    return max(0.0, timings.total - timings.resolve - timings.connect - timings.tls - timings.first_byte)
+
+
+def _phases(patience: Patience) -> PhasePatience:
+    connect, idle = patience.connect_seconds, patience.idle_seconds
+    return PhasePatience(connect, connect, connect, idle, idle, idle, patience.total_seconds)
 
 
 def _no_answer(where: str, error: Exception) -> Unreachable:
