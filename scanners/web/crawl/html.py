@@ -20,7 +20,6 @@ _FRAMES = frozenset({"iframe", "frame", "embed", "object", "portal"})
 _ADDRESSES = ("href", "src", "data", "poster", "background", "longdesc", "manifest", "action", "codebase", "xlink:href")
 _LISTS = ("srcset", "imagesrcset")
 _REFRESH = re.compile(r"^\s*[\d.]*\s*[;,]?\s*(?:url\s*=)?\s*[\"']?\s*([^\"']+)", re.IGNORECASE)
-_COMMENT = re.compile(r"<!--(.{1,20000}?)-->", re.DOTALL)
 _LOOSE = re.compile(
     r"\b(?:href|src|action)\s*=\s*(?:\"([^\"<>]{1,2000})\"|'([^'<>]{1,2000})'|([^\s\"'<>]{1,2000}))", re.I
 )
@@ -29,35 +28,51 @@ _IN_DATA = re.compile(
 )
 _MOST_NODES = 60_000
 _MOST_LABEL = 60
+_MOST_COMMENTS = 500
+_SLOW = re.compile(r"<(?:option|optgroup|body|html)\b", re.IGNORECASE)
+_MOST_SLOW = 6000
+"""The parser's time grows with the square of their number."""
+_LONGEST_COMMENT = 20_000
 
 
-def read_html(html: str, harvest: Harvest) -> str:
-    """Take everything that the page tells into the harvest; gives the shape of the page."""
-    if extent_of(html).excessive:
+def read_html(html: str, harvest: Harvest) -> tuple[str, bool]:
+    """Take everything that the page tells into the harvest.
+
+    Gives the shape of the page, and whether its scripts seem to make most of it: a browser would see more.
+    """
+    if extent_of(html).excessive or len(_SLOW.findall(html)) > _MOST_SLOW:
         _read_loosely(html, harvest)
-        return "excessive"
+        return "excessive", False
     tree = LexborHTMLParser(html)
     base = _base_of(tree, harvest)
     for node in islice(tree.css("*"), _MOST_NODES):
         _read_node(node, base, harvest)
-    for comment in islice(_COMMENT.finditer(html), 500):
-        _read_comment(comment.group(1), base, harvest)
+    for comment in islice(_comments(html), _MOST_COMMENTS):
+        _read_comment(comment, base, harvest)
     before = len(harvest.leads)
     for form in islice(tree.css("form"), 200):
         form_leads(form, tree, base, harvest)
     _name_loose_fields(tree, harvest)
-    return _shape(tree, list(harvest.leads)[before:])
+    return _shape(tree, list(harvest.leads)[before:]), _grows(tree)
 
 
-def grows_in_a_browser(html: str) -> bool:
-    """Whether scripts seem to make most of the page: little in it, and a script to fill it."""
-    tree = LexborHTMLParser(html) if len(html) < 2_000_000 else LexborHTMLParser("")
+def _grows(tree: LexborHTMLParser) -> bool:
+    """Little in the page, and a script to fill it."""
     if not tree.css_first("script"):
         return False
     if tree.css_first("#app, #root, #__next, #__nuxt, app-root, [ng-app], [data-reactroot], [v-cloak]"):
         return True
-    links = sum(1 for node in tree.css("a[href]") if not (node.attributes.get("href") or "#").startswith(("#", "java")))
-    return links < 3
+    links = (node.attributes.get("href") or "#" for node in islice(tree.css("a[href]"), 50))
+    return sum(not link.startswith(("#", "java")) for link in links) < 3
+
+
+def _comments(html: str) -> Iterator[str]:
+    end = 0
+    while (start := html.find("<!--", end)) >= 0:
+        end = html.find("-->", start + 4)
+        if end < 0:
+            return
+        yield html[start + 4 : min(end, start + _LONGEST_COMMENT)]
 
 
 def _base_of(tree: LexborHTMLParser, harvest: Harvest) -> str:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from scanners.web.charset import charset_of
 from scanners.web.crawl.documents import read_json, read_robots, read_text, read_xml, unpacked
-from scanners.web.crawl.html import grows_in_a_browser, read_html
+from scanners.web.crawl.html import read_html
 from scanners.web.crawl.lead import Harvest, Lead, Reading, Source
 from scanners.web.crawl.openapi import read_openapi
 from scanners.web.crawl.scripts import read_script
@@ -119,7 +119,7 @@ def _read_body(kind: str, content: bytes, harvest: Harvest) -> tuple[str, bool]:
         return "", False
     text = content.decode(harvest.charset, "replace").removeprefix("\ufeff")
     if kind == "html":
-        return read_html(text, harvest), grows_in_a_browser(text)
+        return read_html(text, harvest)
     if kind == "script":
         read_script(text, harvest.page, harvest)
     elif kind == "style":

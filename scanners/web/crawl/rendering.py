@@ -169,7 +169,7 @@ class Capture:
         for lead in self._calls:
             if not urlsplit(lead.url).path.endswith((".js", ".css")):
                 self._harvest.add(lead)
-        shape = read_html(html, self._harvest)
+        shape, _ = read_html(html, self._harvest)
         return Reading(
             200, "html", shape="2html" + shape, leads=tuple(self._harvest.leads), names=tuple(self._harvest.names)
         )

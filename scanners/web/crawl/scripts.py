@@ -107,7 +107,8 @@ class _Reader:
         data = options.get("body", options.get("data"))
         if isinstance(data, Unknown) and self.form:
             data, self.form = self.form, {}
-        call = _Call(method.upper() if isinstance(method, str) and method.isalpha() else "", url, data)
+        told = method.upper() if isinstance(method, str) and method.isalpha() else ""
+        call = _Call(told or ("" if isinstance(method, Unknown) else "GET"), url, data)
         call.headers = self._headers_in(options.get("headers"))
         call.as_form = ("method" not in options and "type" in options) or "processData" in options
         if isinstance(params := options.get("params"), dict):
@@ -279,7 +280,8 @@ def _looks_like_address(text: str) -> bool:
 
 
 def _plausible(url: str) -> bool:
-    return len(url) <= 2000 and not re.search(r"[\s<>\"'`]", url.strip()) and not _NO_ADDRESS.search(url)
+    """Of what is certainly handed over as an address."""
+    return len(url) <= 2000 and not re.search(r"[\s<>\"'`]", url.strip()) and url.strip("./") != ""
 
 
 def _without_holes(url: str) -> str:

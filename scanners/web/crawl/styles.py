@@ -7,7 +7,7 @@ from scanners.web.crawl.lead import Harvest, Lead, Source
 from scanners.web.urls import resolve
 
 _REFERENCE = re.compile(
-    r"url\(\s*(?:\"([^\"\n]{1,2000})\"|'([^'\n]{1,2000})'|([^\s\"')]{1,2000}))\s*\)"
+    r"url\(\s*(?:\"([^\"\n]{1,2000})\"|'([^'\n]{1,2000})'|([^\s\"'()]{1,2000}))\s*\)"
     r"|@import\s+(?:\"([^\"\n]{1,2000})\"|'([^'\n]{1,2000})')",
     re.IGNORECASE,
 )
