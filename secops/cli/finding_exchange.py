@@ -25,6 +25,7 @@ from secops.support.language import say
 
 _MOST_UNMATCHED = 20
 _STREAM = "-"
+_NOISY = ", ".join(name for name, importer in all_importers().items() if importer.noisy)
 
 File = Annotated[
     str, typer.Argument(metavar="FILE", help=say(zh="报告文件;- 为标准输入。", en="The report; - for standard input."))
@@ -48,9 +49,11 @@ Complete = Annotated[
     typer.Option(
         "--complete",
         help=say(
-            zh="报告完整:其中出现的资产上,该工具以前报告、这次没有的发现视为已解决。缺省什么也不关闭。",
+            zh="报告完整:其中出现的资产上,该工具以前报告、这次没有的发现视为已解决;可能漏报的工具"
+            f"({_NOISY})须连续两份完整报告都没有。缺省什么也不关闭。",
             en="The report is complete: on the assets in it, what the same tool reported before and does not now is "
-            "resolved. By default nothing is closed.",
+            f"resolved; of tools that may overlook something ({_NOISY}), when the next complete report does not name it "
+            "either. By default nothing is closed.",
         ),
     ),
 ]

@@ -57,12 +57,13 @@ class Gathering:
         if sighting.weakness and not _declared(asset, sighting):
             _keep(seen.weaknesses, sighting.weakness)
 
-    def evaluations(self, complete: bool) -> Iterator[Evaluation]:
+    def evaluations(self, complete: bool, noisy: bool = False) -> Iterator[Evaluation]:
         """One per asset and check.
 
         Args:
             complete: the report holds all that its tool has to say of the assets in it, so that what it does not
                 name is gone. Never so for a tool that could not carry out a test, nor for checks of our own.
+            noisy: its tool may overlook what is there.
         """
         for (asset, check), seen in self._seen.items():
             whole = complete and not seen.untested and check.startswith("tool.")
@@ -77,6 +78,7 @@ class Gathering:
                 seconds=0.0,
                 reason=_reason(seen, whole),
                 weaknesses=tuple(seen.weaknesses.values()),
+                noisy=noisy,
             )
 
 

@@ -31,6 +31,7 @@ def own_fields(finding: Finding) -> dict[str, Any]:
         "mend": _in_both(weakness.mend),
         "evidence": {encodable(key): encodable(value) for key, value in weakness.evidence.items()},
         "clauses": list(weakness.clauses),
+        "exploited": weakness.exploited,
         "seen": to_text(finding.last_seen),
         "open": finding.state not in _JUDGED_AWAY,
     }
@@ -63,6 +64,7 @@ def _weakness(fields: Fields) -> Weakness:
         mend=_both(fields, "mend"),
         evidence=fields.within("evidence").entries(),
         clauses=tuple(fields.texts("clauses")),
+        exploited=fields.flag("exploited"),
     )
 
 

@@ -41,6 +41,9 @@ class Importer:
     """The records, in the order of the file. Raises Misread at the first that cannot be used."""
     may_be_complete: bool = True
     """False for streams of events, in which absence never proves anything."""
+    noisy: bool = False
+    """Whether the tool may overlook what is there, as all that look over a network may: what a complete report does not
+    name is gone when the next one does not name it either."""
 
 
 def all_importers() -> dict[str, Importer]:

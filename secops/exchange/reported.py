@@ -78,6 +78,7 @@ def reported(
     said: str = "",
     mend: str = "",
     evidence: dict[str, str] | None = None,
+    exploited: bool = False,
 ) -> Weakness:
     """What a tool reports, with the tool's own words in both languages."""
     tool = check.removeprefix("tool.")
@@ -93,6 +94,7 @@ def reported(
         reason=Text(f"{tool} 报告:{words}", f"{tool} reports: {words}"),
         mend=Text(advice, advice) if advice else _NO_ADVICE,
         evidence={key: short(value, 500) for key, value in (evidence or {}).items() if value},
+        exploited=exploited,
     )
 
 

@@ -113,7 +113,7 @@ def import_report(
         raise bad
     closes = complete and bad is None
     scan = f"import-{importer.name}-{watched.digest.hexdigest()[:24]}" + "-complete" * closes
-    recorded = home.store.record(scan, gathering.evaluations(closes))
+    recorded = home.store.record(scan, gathering.evaluations(closes, importer.noisy))
     settle()
     return Imported(scan, importer.name, gathering.records, gathering.unmatched, recorded, closes, bad)
 

@@ -44,7 +44,7 @@ def finding(
 ) -> Finding:
     weakness = Weakness(
         kind, rule, locator, severity, Text(words, words), Text(words, f"seen: {words}"), Text("加上", "add it"),
-        {"header": words}, ("8.1.4.8 a",),
+        {"header": words}, ("8.1.4.8 a",), severity is Severity.CRITICAL,
     )  # fmt: skip
     id = finding_id(kind, asset, rule, locator)
     return Finding(id, "health", asset, rule.partition(".")[0], weakness, state, SEEN, SEEN, SEEN, SEEN)

@@ -251,3 +251,28 @@ def test_each_mistake_is_located_and_said(name: str, report: bytes, line: int, s
         gathered(name, report)
     assert (caught.value.line, caught.value.text.en) == (line, sentence)
     assert any("\u4e00" <= letter <= "\u9fff" for letter in caught.value.text.zh)
+
+
+# --- what attackers use
+
+
+@pytest.mark.parametrize(
+    ("name", "report", "exploited"),
+    [
+        ("nuclei", '{"template-id":"a","matched-at":"%s","info":{"tags":"cve,KEV, rce"}}', True),
+        ("nuclei", '{"template-id":"a","matched-at":"%s","info":{"tags":["cve","vkev"]}}', True),
+        ("nuclei", '{"template-id":"a","matched-at":"%s","info":{"tags":["kevin"]}}', False),
+        ("nuclei", '{"template-id":"a","matched-at":"%s","info":{}}', False),
+        (
+            "defectdojo",
+            '{"findings":[{"title":"t","severity":"High","known_exploited":true,"endpoints":["%s"]}]}',
+            True,
+        ),
+        ("defectdojo", '{"findings":[{"title":"t","severity":"High","endpoints":["%s"]}]}', False),
+    ],
+)
+def test_a_tool_may_know_that_attackers_use_it(name: str, report: str, exploited: bool) -> None:
+    (evaluation,) = gathered(name, (report % "https://health.city.example/").encode() + b"\n").evaluations(
+        complete=False
+    )
+    assert [weakness.exploited for weakness in evaluation.weaknesses] == [exploited]

@@ -43,6 +43,7 @@ def _record(finding: Finding, around: Around) -> dict[str, Any]:
         "risk_accepted": finding.state is State.RISK_ACCEPTED,
         "false_p": finding.state is State.FALSE_POSITIVE,
         "endpoints": [address] if address else [],
+        "known_exploited": weakness.exploited,
         "tags": [weakness.weakness_class.value, finding.check],
     }
     return record | ({"cve": cve[0]} if cve else {})

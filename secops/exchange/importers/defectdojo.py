@@ -79,6 +79,7 @@ def _weakness(check: str, finding: Fields, url: str) -> Weakness:
         said=finding.text("description"),
         mend=finding.text("mitigation"),
         evidence={"endpoint": url, "component": finding.text("component_name"), "file": finding.text("file_path")},
+        exploited=finding.flag("known_exploited"),
     )
 
 

@@ -89,4 +89,5 @@ NMAP = Importer(
     Text("nmap 的 XML 输出", "XML of nmap"),
     recognises=lambda head: b"<nmaprun" in head,
     read=_read,
+    noisy=True,
 )

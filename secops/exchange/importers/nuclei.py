@@ -20,6 +20,8 @@ _ON_A_PORT = ("ssl", "tcp", "javascript", "websocket")
 _PORTS = {"ssl": "443"}
 _WHOLE_ORIGIN = ("http-missing-security-headers", "tech-detect", "waf-detect")
 """Templates that speak of a site as a whole, whatever page they asked for."""
+_KNOWN_EXPLOITED = frozenset({"kev", "vkev"})
+"""Tags of templates for what is on a list of flaws that attackers use."""
 
 
 def _read(stream: BinaryIO) -> Iterator[Sighting]:
@@ -58,7 +60,13 @@ def _weakness(line: Fields, where: str) -> Weakness:
         said=info.text("description"),
         mend=info.text("remediation"),
         evidence={"matched-at": where, "extracted": ", ".join(line.texts("extracted-results"))},
+        exploited=not _KNOWN_EXPLOITED.isdisjoint(_tags(info)),
     )
+
+
+def _tags(info: Fields) -> set[str]:
+    """A list, or one text with commas."""
+    return {tag.strip().lower() for text in info.texts("tags") for tag in text.split(",")}
 
 
 def _locator(line: Fields, template: str, where: str) -> tuple[str, ...]:
@@ -78,4 +86,5 @@ NUCLEI = Importer(
     Text("nuclei 的 JSON 行输出", "JSON lines of nuclei"),
     recognises=lambda head: b'"template-id"' in head and b'"matched-at"' in head,
     read=_read,
+    noisy=True,
 )

@@ -72,4 +72,5 @@ ZAP = Importer(
     Text("ZAP 的 JSON 报告", "JSON report of ZAP"),
     recognises=lambda head: b'"site"' in head and (b'"@programName"' in head or b'"@version"' in head),
     read=_read,
+    noisy=True,
 )
