@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from playbooks.load import read_playbook
+from scanners.web.sessions.session_file import load_session
 from secops.inventory.load import load_inventory
 from secops.service.settings import Settings
 from secops.sla.holidays import load_calendar
@@ -22,6 +23,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "holidays": load_calendar,
     "inventory": load_inventory,
     "playbook": read_playbook,
+    "session": load_session,
     "settings": lambda path: read(path).build(Settings),
     "sla_policy": load_sla_policy,
 }
