@@ -27,6 +27,10 @@ class CannotBuild(Exception):
     """A step is not sent; the message says why."""
 
 
+class EmptyPayload(CannotBuild):
+    """A payload has no value here, as the domain of an address; the next one may."""
+
+
 @dataclass(frozen=True, slots=True)
 class Built:
     """A request, where it goes, and how."""

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from scanners.web.redirects import Follow
 from scanners.web.templates.expressions.syntax import Call, nodes_of, parse
 from scanners.web.templates.features import FEATURES
 from scanners.web.templates.library import Library
-from scanners.web.templates.model import Block, Follow, MatcherKind, Refused, Template
+from scanners.web.templates.model import Block, MatcherKind, Refused, Template
 from secops.model.text import Text
 
 NOT_MEANT = frozenset(
@@ -80,7 +81,7 @@ def _block_features(block: Block) -> Iterator[str]:
         "several raw requests": len(block.raws) > 1,
         "several paths": len(block.paths) > 1,
         f"payloads {block.attack}": bool(block.payloads),
-        f"redirects {sending.follow}": sending.follow is not Follow.NONE,
+        f"redirects {sending.redirects.follow}": sending.redirects.follow is not Follow.NOWHERE,
         "unsafe": sending.unsafe,
         "stop at first match": sending.stop_at_first_match,
         "iterate all": sending.iterate_all,

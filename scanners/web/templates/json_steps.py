@@ -287,7 +287,7 @@ def _has(value: Any, key: Any) -> bool:
     if isinstance(value, dict) and isinstance(key, str):
         return key in value
     if isinstance(value, list) and _is_number(key):
-        return 0 <= key < len(value)
+        return bool(0 <= key < len(value))
     raise Wrong
 
 

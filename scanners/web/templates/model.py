@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from scanners.web.redirects import NONE, Redirects
+
 
 class Severity(StrEnum):
     """How much a match matters, as its author says."""
@@ -107,21 +109,11 @@ class Payload:
     values: tuple[str, ...]
 
 
-class Follow(StrEnum):
-    """Which redirects are followed."""
-
-    NONE = "none"
-    SAME_HOST = "same-host"
-    """To the same host and port only."""
-    ANY = "any"
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Sending:
     """How the requests of a block are sent."""
 
-    follow: Follow = Follow.NONE
-    most_redirects: int = 10
+    redirects: Redirects = NONE
     cookies: bool = True
     """Cookies that the server sets are sent back in later steps."""
     unsafe: bool = False

@@ -5,12 +5,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from scanners.web.redirects import Follow, Redirects
 from scanners.web.templates.fields import Fields
 from scanners.web.templates.flow import FlowScript, parse_flow
 from scanners.web.templates.model import (
     Attack,
     Block,
-    Follow,
     Info,
     Payload,
     Refused,
@@ -161,10 +161,11 @@ class _BlockReader:
         return block
 
     def _sending(self, fields: Fields) -> Sending:
-        follow = Follow.ANY if fields.flag("redirects") else Follow.NONE
+        follow = Follow.ANYWHERE if fields.flag("redirects") else Follow.NOWHERE
         return Sending(
-            follow=Follow.SAME_HOST if fields.flag("host-redirects") else follow,
-            most_redirects=fields.number("max-redirects") or 10,
+            redirects=Redirects(
+                Follow.SAME_HOST if fields.flag("host-redirects") else follow, fields.number("max-redirects") or 10
+            ),
             cookies=not fields.flag("disable-cookie"),
             unsafe=fields.flag("unsafe"),
             merge_path=not fields.flag("disable-path-automerge"),

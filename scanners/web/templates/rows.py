@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from scanners.web.redirects import Follow, Redirects
 from scanners.web.templates.model import (
     Attack,
     Block,
     Extractor,
     ExtractorKind,
-    Follow,
     Info,
     Matcher,
     MatcherKind,
@@ -90,7 +90,7 @@ def _block(row: list[Any]) -> Block:
 
 def _sending_row(sending: Sending) -> list[Any]:
     return [
-        sending.follow.value, sending.most_redirects, sending.cookies, sending.unsafe, sending.merge_path,
+        sending.redirects.follow.value, sending.redirects.most, sending.cookies, sending.unsafe, sending.merge_path,
         sending.most_bytes, sending.stop_at_first_match, sending.skip_variables_check, sending.iterate_all,
     ]  # fmt: skip
 
@@ -103,7 +103,7 @@ def _sending(row: list[Any]) -> Sending:
     key = tuple(row)
     found = _sendings.get(key)
     if found is None:
-        found = _sendings[key] = Sending(_FOLLOWS[row[0]], *row[1:])
+        found = _sendings[key] = Sending(Redirects(_FOLLOWS[row[0]], row[1]), *row[2:])
     return found
 
 

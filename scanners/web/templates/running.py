@@ -11,13 +11,14 @@ from datetime import datetime
 from typing import TypeAlias
 
 from scanners.web.message import Request, Target
-from scanners.web.templates.building import USER_AGENT, Built, CannotBuild
+from scanners.web.redirects import NONE, Follow, Redirects
+from scanners.web.templates.building import USER_AGENT, Built, CannotBuild, EmptyPayload, unfilled
 from scanners.web.templates.event import Event
 from scanners.web.templates.expressions.scope import Context, Variables
 from scanners.web.templates.expressions.values import Value, as_text
 from scanners.web.templates.flow import followed
 from scanners.web.templates.judging import NOTHING, Judgement
-from scanners.web.templates.model import Block, Follow, Template
+from scanners.web.templates.model import Block, Template
 from scanners.web.templates.out_of_band import Interaction, Listen, OutOfBand
 from scanners.web.templates.page import Page, no_page
 from scanners.web.templates.payloads import combinations, payload_text
@@ -25,20 +26,22 @@ from scanners.web.templates.prepared import PreparedBlock, prepared
 from scanners.web.templates.site import Site, site_variables
 
 _OUT_OF_BAND = "interactsh-url"
+_READING = ("GET", "HEAD", "OPTIONS")
 _TOKEN_LENGTH = 24
 _MOST_SENT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
-    """One request to send, and how; answered with the pages of its answer, none when there was no answer."""
+class Send:
+    """A request to send, and how; answered with the pages that came back, none when there was no answer."""
 
     target: Target
     request: Request
-    follow: Follow = Follow.NONE
-    most_redirects: int = 10
+    redirects: Redirects = NONE
     cookies: bool = True
     """Use and fill the cookies of this run."""
+    shareable: bool = False
+    """The answer to an equal request of another run would do: nothing that this run did before can show in it."""
     timeout_seconds: float | None = None
     """Instead of the usual limit, when the template knows that the answer takes long."""
     wait_seconds: float = 0.0
@@ -87,7 +90,7 @@ class Outcome:
     """Steps that were not sent because the verdict was known."""
 
 
-Yielded: TypeAlias = "Exchange | Listen"
+Yielded: TypeAlias = "Send | Listen"
 Received: TypeAlias = "Sequence[Page] | Sequence[Interaction]"
 TemplateRun: TypeAlias = Generator[Yielded, Received, Outcome]
 
@@ -171,6 +174,7 @@ class _Run:
         self._blocks: dict[int, Page] = {}
         self._words: dict[str, bytes] = {}
         self._addresses = 0
+        self._changed = False
         self.matches: list[Match] = []
         self.unsent: list[Unsent] = []
         self.sent = self.answered = self.settled = 0
@@ -225,6 +229,17 @@ class _Run:
             {name: values[min(at, len(values) - 1)] for name, values in self._dynamic.items()} for at in range(longest)
         ]
 
+    def shares(self, built: Built, values: "_Values") -> bool:
+        """Whether a request may be answered by what another run was told. From the first one on that may not, none may."""
+        plain = built.request.method in _READING and built.request.raw is None and not values.tokens
+        usual = built.annotations.timeout_seconds is None and not values.context.wait_seconds and not built.server_name
+        self._changed = self._changed or not plain
+        return not self._changed and usual
+
+    def changed(self) -> None:
+        """From now on the site may answer this run in its own way."""
+        self._changed = True
+
     def learn(self, dynamic: Mapping[str, list[bytes]]) -> None:
         """Keep extracted values for later requests."""
         self._dynamic |= dynamic
@@ -245,7 +260,7 @@ class _BlockRun:
         self._run, self._index, self._sending, self._block, self._ready = whole, index, block.sending, block, ready
         self._history: dict[int, Page] = {}
         self._awaiting: list[_Awaiting] = []
-        self._matched = self._stop = False
+        self._matched = self._stop = self._skip = False
         self.last: Page | None = None
 
     def whole(self) -> Generator[Yielded, Received, bool]:
@@ -256,10 +271,11 @@ class _BlockRun:
             for step, text in enumerate(self._ready.steps, 1):
                 if text.once and step in done_once:
                     continue
+                self._skip = False
                 yield from self._step(step, payloads)
                 if text.once:
                     done_once.add(step)
-                if self._stop or self._is_settled(step):
+                if self._stop or self._skip or self._is_settled(step):
                     break
             if self._stop:
                 break
@@ -287,7 +303,8 @@ class _BlockRun:
                 exchange, values = self._exchange(step, payloads, chosen)
             except CannotBuild as reason:
                 self._run.unsent.append(Unsent(self._index, step, str(reason)))
-                self._stop = True
+                self._stop = not isinstance(reason, EmptyPayload)
+                self._skip = True
                 return
             self._run.sent += 1
             pages = yield exchange
@@ -296,26 +313,26 @@ class _BlockRun:
             if self._stop or self._run.sent > _MOST_SENT:
                 return
 
-    def _exchange(
-        self, step: int, payloads: Mapping[str, str], chosen: Mapping[str, Value]
-    ) -> tuple[Exchange, _Values]:
+    def _exchange(self, step: int, payloads: Mapping[str, str], chosen: Mapping[str, Value]) -> tuple[Send, _Values]:
         text, name = self._ready.steps[step - 1], f"{self._index}.{step}"
         site = text.site(self._run.site)
         values = self._run.variables(text.cut_slash, site, chosen, name)
         for key, value in payloads.items():
             values[key] = payload_text(value)(values)
+            if missing := unfilled(as_text(values[key])) if "{{" in value else ():
+                raise EmptyPayload("no value for " + ", ".join(missing))
         built = text.build(values, site, self._run.user_agent)
         values.close()
         return self._sent(step, built, values), values
 
-    def _sent(self, step: int, built: Built, values: _Values) -> Exchange:
+    def _sent(self, step: int, built: Built, values: _Values) -> Send:
         sending = self._sending
-        return Exchange(
+        return Send(
             target=built.target,
             request=built.request,
-            follow=sending.follow if not sending.unsafe or sending.follow is Follow.ANY else Follow.NONE,
-            most_redirects=sending.most_redirects,
+            redirects=sending.redirects if not sending.unsafe or sending.redirects.follow is Follow.ANYWHERE else NONE,
             cookies=sending.cookies and not sending.unsafe,
+            shareable=self._run.shares(built, values),
             timeout_seconds=built.annotations.timeout_seconds,
             wait_seconds=values.context.wait_seconds,
             server_name=built.server_name,
@@ -325,7 +342,7 @@ class _BlockRun:
         )
 
     def _receive(
-        self, step: int, exchange: Exchange, received: Received, values: _Values, payloads: Mapping[str, str]
+        self, step: int, exchange: Send, received: Received, values: _Values, payloads: Mapping[str, str]
     ) -> None:
         pages = [page.shortened(self._sending.most_bytes) for page in received if isinstance(page, Page)]
         if not pages:
@@ -334,14 +351,14 @@ class _BlockRun:
                 pages = [no_page(exchange.target, exchange.request)]
         else:
             self._run.answered += 1
+        if exchange.cookies and any(page.part("set_cookie") is not None for page in pages):
+            self._run.changed()
         for page in reversed(pages):
             self._judge_page(step, page, exchange, values, payloads)
             if self._stop:
                 return
 
-    def _judge_page(
-        self, step: int, page: Page, exchange: Exchange, values: _Values, payloads: Mapping[str, str]
-    ) -> None:
+    def _judge_page(self, step: int, page: Page, exchange: Send, values: _Values, payloads: Mapping[str, str]) -> None:
         if page.status:
             self._history[step] = self.last = page
         event = Event(page, values, dict(self._history), {**self._run.blocks, self._index + 1: page}, values.context)

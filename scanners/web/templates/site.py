@@ -83,7 +83,7 @@ def _domain_variables(host: str) -> dict[str, str]:
     except ValueError:
         labels = host.rstrip(".").split(".")
     else:
-        return {"FQDN": host, "RDN": host, "DN": host, "TLD": "", "SD": ""}
+        return {"FQDN": host}
     if len(labels) == 1:
         return {"FQDN": host, "RDN": host, "DN": host, "TLD": "", "SD": ""}
     size = 2 if len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SECOND_LEVELS else 1

@@ -9,7 +9,7 @@ from scanners.web.templates.model import Refused, Template
 from scanners.web.templates.out_of_band import Interaction, Listen
 from scanners.web.templates.page import Page, pages_of
 from scanners.web.templates.reading import read_template
-from scanners.web.templates.running import Exchange, Outcome, run
+from scanners.web.templates.running import Outcome, Send, run
 from scanners.web.templates.site import Site, site_of
 from scanners.web.templates.sources import Unreadable
 
@@ -26,14 +26,14 @@ def response(
     return Response(status, reason, "1.1", tuple(headers), b"", body, timings, None, "192.0.2.7", False, False)
 
 
-def pages(exchange: Exchange, *responses: Response) -> tuple[Page, ...]:
+def pages(exchange: Send, *responses: Response) -> tuple[Page, ...]:
     """The pages of an exchange; several responses are a chain of redirects."""
     return pages_of(Answer(tuple(Hop(exchange.target, exchange.request, one) for one in responses)))
 
 
 def page(status: int = 200, body: bytes = b"", headers: Headers = ()) -> Page:
     """One page of nowhere in particular."""
-    exchange = Exchange(Target("http", "site.test", 8080), Request("GET", "/"))
+    exchange = Send(Target("http", "site.test", 8080), Request("GET", "/"))
     return pages(exchange, response(status, body, headers))[0]
 
 
@@ -47,7 +47,7 @@ class Listener:
 class Played:
     """A run that is over: what was sent, and what came of it."""
 
-    def __init__(self, outcome: Outcome, sent: list[Exchange], listened: list[Listen]) -> None:
+    def __init__(self, outcome: Outcome, sent: list[Send], listened: list[Listen]) -> None:
         self.outcome, self.sent, self.listened = outcome, sent, listened
 
     @property
@@ -56,7 +56,7 @@ class Played:
         return [f"{one.request.method} {one.request.target}" for one in self.sent]
 
 
-Answering = Callable[[Exchange], Sequence[Response]]
+Answering = Callable[[Send], Sequence[Response]]
 
 
 def play(
@@ -71,7 +71,7 @@ def play(
 ) -> Played:
     """Run a template to its end."""
     running = run(template, site, seed, NOW, listener, given)
-    sent: list[Exchange] = []
+    sent: list[Send] = []
     listened: list[Listen] = []
     try:
         wanted = next(running)

@@ -4,7 +4,7 @@ import pytest
 
 from scanners.web.templates.building import unfilled
 from scanners.web.templates.model import Refused
-from scanners.web.templates.running import Exchange
+from scanners.web.templates.running import Send
 from scanners.web.templates.site import Site, site_of, site_variables
 from secops.support.errors import BadInput
 from tests.scanners.web.templates.answering import Played, block_template, play, read, response
@@ -12,7 +12,7 @@ from tests.scanners.web.templates.answering import Played, block_template, play,
 MATCHER = "    matchers:\n    - type: status\n      status: [200]\n"
 
 
-def sent_by(block: str, url: str = "http://site.test:8080", head: str = "", **given: str) -> Exchange:
+def sent_by(block: str, url: str = "http://site.test:8080", head: str = "", **given: str) -> Send:
     played = everything(block, url, head, **given)
     assert played.sent, played.outcome.unsent
     return played.sent[0]

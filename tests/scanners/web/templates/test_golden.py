@@ -9,7 +9,7 @@ import yaml
 
 from scanners.web.message import Response
 from scanners.web.templates.out_of_band import Interaction, Listen
-from scanners.web.templates.running import Exchange
+from scanners.web.templates.running import Send
 from scanners.web.templates.site import site_of
 from tests.scanners.web.templates.answering import Listener, Played, play, response, template_of
 
@@ -60,14 +60,14 @@ def test_golden(template: str, case: dict[str, Any]) -> None:
 def _of_requests(played: Played, key: str) -> list[Any]:
     if key == "bodies":
         return [one.request.body.decode() for one in played.sent]
-    return [str(getattr(one, key)) if key == "follow" else getattr(one, key) for one in played.sent]
+    return [str(one.redirects.follow) if key == "follow" else getattr(one, key) for one in played.sent]
 
 
 def _played(template: str, case: dict[str, Any]) -> Played:
     answers = list(case.get("answers", []))
     count = 0
 
-    def answer(exchange: Exchange) -> Sequence[Response]:
+    def answer(exchange: Send) -> Sequence[Response]:
         nonlocal count
         count += 1
         written = answers[count - 1] if count <= len(answers) else {"status": 404}

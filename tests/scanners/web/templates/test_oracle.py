@@ -11,7 +11,7 @@ from scanners.web.templates.coverage import coverage
 from scanners.web.templates.library import Library, load
 from scanners.web.templates.literals import Literals
 from scanners.web.templates.model import Block, ExtractorKind, Template
-from scanners.web.templates.running import Exchange
+from scanners.web.templates.running import Send
 from tests.scanners.web.templates.answering import SITE, Listener, corpus, page, play
 from tests.scanners.web.templates.synthesis import CannotMake, Trial, trials
 
@@ -90,7 +90,7 @@ def _static(template: Template, block: Block) -> Template:
 
 
 def _matches(template: Template, trial: Trial) -> bool:
-    def answer(exchange: Exchange) -> Sequence[Response]:
+    def answer(exchange: Send) -> Sequence[Response]:
         return (trial.answers[exchange.step - 1],)
 
     return bool(play(template, answer, SITE).outcome.matches)

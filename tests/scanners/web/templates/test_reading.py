@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scanners.web.redirects import Follow
 from scanners.web.templates.coverage import reason_text
 from scanners.web.templates.features import FEATURES
-from scanners.web.templates.model import Follow, Refused, Severity, Template
+from scanners.web.templates.model import Refused, Severity, Template
 from scanners.web.templates.plain_yaml import NotYaml, read_plain
 from scanners.web.templates.reading import read_template
 from tests.scanners.web.templates.answering import read, template_of
@@ -62,18 +63,18 @@ def test_both_spellings_of_the_key_and_a_list_of_one() -> None:
 
 
 REDIRECTS = {
-    "": (Follow.NONE, 10),
-    "redirects: true": (Follow.ANY, 10),
+    "": (Follow.NOWHERE, 10),
+    "redirects: true": (Follow.ANYWHERE, 10),
     "host-redirects: true\n    redirects: true": (Follow.SAME_HOST, 10),
-    "redirects: true\n    max-redirects: 3": (Follow.ANY, 3),
-    "redirects: true\n    max-redirects: 0": (Follow.ANY, 10),
+    "redirects: true\n    max-redirects: 3": (Follow.ANYWHERE, 3),
+    "redirects: true\n    max-redirects: 0": (Follow.ANYWHERE, 10),
 }
 
 
 @pytest.mark.parametrize(("written", "expected"), REDIRECTS.items())
 def test_redirects(written: str, expected: tuple[Follow, int]) -> None:
     sending = template_of(GOOD.replace("    path:", f"    {written}\n    path:")).blocks[0].sending
-    assert (sending.follow, sending.most_redirects) == expected
+    assert (sending.redirects.follow, sending.redirects.most) == expected
 
 
 REFUSED = {

@@ -13,7 +13,8 @@ from scanners.web.templates.flow import FlowScript, If, Not, Run, parse_flow
 from scanners.web.templates.literals import Literals
 from scanners.web.templates.model import Template
 from scanners.web.templates.prepared import prepared
-from scanners.web.templates.running import Exchange
+from scanners.web.templates.running import Send
+from scanners.web.templates.site import site_of
 from tests.scanners.web.templates.answering import Listener, block_template, page, play, response
 
 STEPS = "    raw:\n" + "".join(f'      - "GET /{n} HTTP/1.1\\r\\nHost: h\\r\\n\\r\\n"\n' for n in range(1, 4))
@@ -51,7 +52,7 @@ def conditions(every: bool, chosen: list[str]) -> Template:
 def test_stopping_early_loses_no_match(every: bool, chosen: list[str], answers: list[Response | None]) -> None:
     template = conditions(every, chosen)
 
-    def answer(exchange: Exchange) -> Sequence[Response]:
+    def answer(exchange: Send) -> Sequence[Response]:
         one = answers[exchange.step - 1]
         return () if one is None else (one,)
 
@@ -144,6 +145,36 @@ def test_each_mention_of_the_listener_is_another_address() -> None:
     first, second = played.sent[0].tokens
     assert first != second and all(len(token) == 24 and token.isalnum() for token in (first, second))
     assert played.listened[0].tokens == (first, second)
+
+
+SHARED = {
+    ("GET", "GET", "a"): [True, True],
+    ("GET", "GET", "set"): [True, False],
+    ("POST", "GET", "a"): [False, False],
+    ("GET", "POST", "a"): [True, False],
+}
+
+
+@pytest.mark.parametrize(("given_", "expected"), SHARED.items())
+def test_answers_may_be_shared_until_the_run_leaves_a_trace(given_: tuple[str, str, str], expected: list[bool]) -> None:
+    first, second, cookie = given_
+    template = block_template(
+        f'    raw:\n      - "{first} /1 HTTP/1.1\\r\\n\\r\\n"\n      - "{second} /2 HTTP/1.1\\r\\n\\r\\n"\n'
+        "    matchers:\n      - {type: status, status: [200]}\n"
+    )
+    headers = (("Set-Cookie", "a=b"),) if cookie == "set" else ()
+    played = play(template, lambda exchange: (response(404, headers=headers),))
+    assert [one.shareable for one in played.sent] == expected
+
+
+def test_a_payload_without_value_is_passed_over_and_reported() -> None:
+    block = (
+        '    path: ["{{BaseURL}}/{{name}}"]\n    payloads:\n      name: ["{{RDN}}", x, "{{FQDN}}"]\n'
+        "    matchers:\n      - {type: status, status: [200]}\n"
+    )
+    played = play(block_template(block), lambda exchange: (response(404),), site_of("http://192.0.2.1"))
+    assert played.lines == ["GET /x", "GET /192.0.2.1"]
+    assert [one.because for one in played.outcome.unsent] == ["no value for RDN"]
 
 
 def test_templates_are_prepared_once() -> None:
