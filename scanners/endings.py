@@ -29,3 +29,7 @@ class NotApplicable(NotTested):
 
 class Stopped(NotTested):
     """The kill switch is on; nothing more is sent."""
+
+
+class Unjudged(NotTested):
+    """What was seen cannot be judged now: what it is compared with cannot be read."""

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from scanners.check import Baseline, Check
-from scanners.endings import Blocked, NotApplicable, NotTested, OutOfScope, Stopped, Unreachable
+from scanners.endings import Blocked, NotApplicable, NotTested, OutOfScope, Stopped, Unjudged, Unreachable
 from scanners.observation import baseline_from, to_bytes
 from scanners.reach import Reach
 from secops.model.city import Asset
@@ -18,6 +18,7 @@ from secops.model.finding import Weakness
 from secops.model.outcome import Evaluation, Outcome
 from secops.model.text import Text
 from secops.support.clock import now
+from secops.support.errors import Incomplete
 
 BaselineOf: TypeAlias = Callable[[str, str], tuple[bytes, str] | None]
 """From asset and check to the approved observation and who approved it."""
@@ -30,6 +31,7 @@ _ENDINGS: dict[type[NotTested], Outcome] = {
     OutOfScope: Outcome.SKIPPED,
     NotApplicable: Outcome.SKIPPED,
     Stopped: Outcome.SKIPPED,
+    Unjudged: Outcome.SKIPPED,
 }
 _STOPPED = Stopped(Text("扫描在此项完成前被停止", "the scan was stopped before this was done"))
 _NO_BASELINE = Text(
@@ -160,8 +162,7 @@ class _Scan:
         try:
             observed = await self._observe(pair)
             observation = to_bytes(pair.check, observed)
-            approved = self._baselines(pair.asset.id, pair.check.name) if self._baselines else None
-            baseline = baseline_from(pair.check, approved)
+            baseline = self._baseline(pair)
             weaknesses = _judged(pair, observed, baseline)
         except asyncio.CancelledError as error:
             if (current := asyncio.current_task()) and current.cancelling():
@@ -172,6 +173,16 @@ class _Scan:
         except BaseException as error:
             return _ending_of(error)
         return _tested(pair.check, weaknesses, observation, baseline)
+
+    def _baseline(self, pair: Pair) -> Baseline[Any] | None:
+        if self._baselines is None or not pair.check.uses_baseline:
+            return None
+        try:
+            return baseline_from(pair.check, self._baselines(pair.asset.id, pair.check.name))
+        except Incomplete as error:
+            raise Unjudged(
+                Text(f"无法读取批准的基线:{error.text.zh}", f"the approved baseline cannot be read: {error.text.en}")
+            ) from error
 
     async def _observe(self, pair: Pair) -> Any:
         """What the check saw. A check that does not end in time is cancelled, and left behind when it will not end."""

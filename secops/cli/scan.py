@@ -14,12 +14,16 @@ from secops.cli.scan_views import coverage, progress_bar, worst_findings
 from secops.cli.tables import console, plain, print_json
 from secops.model.city import Asset, AssetKind, System
 from secops.model.finding import Finding
+from secops.model.outcome import Evaluation
 from secops.model.text import Text
 from secops.service.assessing import TIER_CHECK, assess_tiers, place_of
 from secops.service.home import Home, open_home
+from secops.service.own_soundness import CHECK as OWN_CHECK
+from secops.service.own_soundness import assess_ourselves
 from secops.service.reacting import react, reactions
 from secops.service.running import Ended, Watchers
 from secops.service.scanning import Scanned
+from secops.support.clock import now
 from secops.support.errors import BadInput
 from secops.support.language import say
 
@@ -70,9 +74,10 @@ def scan(
         if with_reaction:
             list(home.library)  # a playbook with a mistake is told of before anything is scanned
         narrowed = bool(asset or kind)
-        assessed = _assessed(home, system or [], chosen, narrowed) if not check or TIER_CHECK in check else []
+        systems = _assessed(home, system or [], chosen, narrowed) if not check or TIER_CHECK in check else []
+        assessed = [*assess_tiers(home.inventory, systems), *_ourselves(home, check or [], narrowed or bool(system))]
         with progress_bar(console(), len(pairs) + len(assessed), quiet=as_json) as watch:
-            scanned = home.eyes.scan(pairs, watch, assess_tiers(home.inventory, assessed))
+            scanned = home.eyes.scan(pairs, watch, assessed)
         if not as_json:
             _show(home, scanned)
         runs = list(_react(home, scanned, quiet=as_json)) if with_reaction else []
@@ -124,6 +129,12 @@ def _assessed(home: Home, systems: list[str], chosen: list[Asset], narrowed: boo
     return [one for one in wanted if place_of(home.inventory, one) in known or not (one.assets or narrowed)]
 
 
+def _ourselves(home: Home, checks: list[str], narrowed: bool) -> list[Evaluation]:
+    """What is weak in the service itself, when everything is looked at or this is asked for."""
+    wanted = OWN_CHECK in checks or not (checks or narrowed)
+    return [assess_ourselves(home.settings, now())] if wanted else []
+
+
 def _show(home: Home, scanned: Scanned) -> None:
     screen = console()
     screen.print(coverage(scanned.evaluations))
@@ -131,6 +142,13 @@ def _show(home: Home, scanned: Scanned) -> None:
     counted = say(zh="新 {} · 仍在 {} · 复发 {} · 已解决 {}", en="new {} · still there {} · came back {} · resolved {}")
     changes = (recorded.new, recorded.seen_again, recorded.reopened, recorded.resolved)
     screen.print(counted.format(*map(len, changes)))
+    if recorded.waiting:
+        waiting = say(
+            zh=f"存储不可达:{recorded.waiting} 项结果已保存在本机,恢复后写入(secops store ship)",
+            en=f"the store is away: {recorded.waiting} results are kept on this machine and written when it is back "
+            "(secops store ship)",
+        )
+        screen.print(waiting, style="yellow")
     if found := _changed(home, scanned):
         screen.print(worst_findings(found))
 

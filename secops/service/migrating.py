@@ -23,7 +23,7 @@ def migrate(home: Home, to: StoreKind, on_moved: Callable[[Part, int], None]) ->
 
     Raises BadInput when the settings name none, or there is no file to take from.
     """
-    if home.settings.store.kind != StoreKind.ELASTICSEARCH:
+    if home.settings.store.kind == "sqlite":
         raise BadInput(
             Text(
                 "jindun.yaml 的 store 没有写明 Elasticsearch(kind: elasticsearch 与 urls);两个方向的迁移都需要它",

@@ -1,10 +1,26 @@
 """What is weak in the service itself, told like any other weakness. Pure."""
 
+from datetime import datetime
+
 from secops.model.finding import Severity, Weakness, WeaknessClass
+from secops.model.outcome import Evaluation, Outcome
 from secops.model.text import Text
+from secops.service.settings import Settings
 from secops.service.store_settings import StoreSettings
 
 CHECK = "own-soundness"
+OURSELVES = "jindun"
+"""The asset and the system that such a finding is of; no inventory need know it."""
+
+
+def assess_ourselves(settings: Settings, at: datetime) -> Evaluation:
+    """One evaluation of `own-soundness`."""
+    weakness = store_weakness(settings.store)
+    outcome = Outcome.FOUND if weakness else Outcome.TESTED_CLEAN
+    reason = (
+        weakness.reason if weakness else Text("本服务的存储连接经过验证", "the service knows the store that it uses")
+    )
+    return Evaluation(OURSELVES, OURSELVES, CHECK, outcome, at, 0.0, reason, (weakness,) if weakness else ())
 
 
 def store_weakness(wanted: StoreSettings) -> Weakness | None:

@@ -17,6 +17,8 @@ from secops.model.city import Asset
 from secops.model.outcome import Evaluation, Outcome
 from secops.model.step import Rescan, Result, Trouble
 from secops.service.assessing import TIER_CHECK, place_of
+from secops.service.own_soundness import CHECK as OWN_CHECK
+from secops.service.own_soundness import OURSELVES
 from secops.store.event import Recorded
 from secops.store.finding_store import FindingStore
 from secops.support.clock import now
@@ -60,7 +62,7 @@ class Eyes:
 
     def pairs(self, assets: Iterable[Asset], checks: Sequence[str] = ()) -> tuple[Pair, ...]:
         """Every (asset, check) that applies; all checks when none is named. Raises BadInput for unknown checks."""
-        chosen = checks_named(checks, others=(TIER_CHECK,)) if checks else tuple(all_checks().values())
+        chosen = checks_named(checks, others=(TIER_CHECK, OWN_CHECK)) if checks else tuple(all_checks().values())
         return pairs_of(((self._inventory.system_of(asset.id).id, asset) for asset in assets), chosen)
 
     def everything(self) -> Iterator[tuple[str, str, str]]:
@@ -69,6 +71,7 @@ class Eyes:
             yield pair.system, pair.asset.id, pair.check.name
         for system in self._inventory.systems:
             yield system.id, place_of(self._inventory, system), TIER_CHECK
+        yield OURSELVES, OURSELVES, OWN_CHECK
 
     def scan(
         self,
@@ -164,6 +167,7 @@ class _Recorder:
             so_far.seen_again + more.seen_again,
             so_far.reopened + more.reopened,
             so_far.resolved + more.resolved,
+            so_far.waiting + more.waiting,
         )
 
 

@@ -22,7 +22,7 @@ from secops.model.city import Asset, AssetKind
 from secops.model.finding import Severity, Weakness, WeaknessClass
 from secops.model.outcome import Evaluation, Outcome
 from secops.model.text import Text
-from secops.support.errors import BadInput
+from secops.support.errors import BadInput, Incomplete
 from tests.scanners.reaching import guard
 
 T = Text("因", "because")
@@ -267,6 +267,17 @@ def test_baselines_reach_the_judge_and_their_absence_is_said() -> None:
     assert given_one.weaknesses[0].rule == "odd.seen-li"
     (stale,) = run(pairs, baselines=lambda asset, check: (b'{"was":"other"}', "li"))
     assert stale.outcome is Outcome.ERROR
+
+
+def test_with_the_store_away_what_compares_is_not_judged_and_the_rest_goes_on() -> None:
+    def away(asset: str, check: str) -> tuple[bytes, str] | None:
+        raise Incomplete(Text("服务器不可达", "the server is away"))
+
+    (other,) = run([Pair("portal", host("a"), Odd("fine"))], baselines=away)
+    (comparing,) = run([Pair("portal", host("a"), WithBaseline("fine"))], baselines=away)
+    assert other.outcome is Outcome.TESTED_CLEAN
+    assert comparing.outcome is Outcome.SKIPPED
+    assert "the server is away" in comparing.reason.en
 
 
 @pytest.mark.parametrize("noisy", [True, False])
