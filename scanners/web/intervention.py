@@ -16,14 +16,14 @@ _STATUS = {
     451: Text("被拦截(HTTP 451)", "the page is withheld (HTTP 451)"),
 }
 _TITLE = re.compile(r"<title[^>]*>(.{0,300}?)</title", re.IGNORECASE | re.DOTALL)
-_FIREWALL_TITLE = re.compile(
+FIREWALL_TITLE = re.compile(
     r"网站防火墙|访问被?(拦截|阻断|拒绝)|安全(拦截|验证)|人机验证|WAF|Web应用防火墙|"
     r"access denied|request (blocked|rejected)|attention required|just a moment|are you a robot|captcha",
     re.IGNORECASE,
 )
 _LOGIN_PATH = re.compile(r"/(login|signin|sso|cas|passport|oauth2?)\b", re.IGNORECASE)
 # A firewall's page is short. A long page with such a title is the site's own, or an intruder's, and must be judged.
-_SHORT_BYTES = 16 * 1024
+SHORT_BYTES = 16 * 1024
 
 
 def require_own_answer(answer: HttpAnswer) -> HttpAnswer:
@@ -36,8 +36,8 @@ def require_own_answer(answer: HttpAnswer) -> HttpAnswer:
         )
     if answer.redirects and _LOGIN_PATH.search(answer.url):
         raise Blocked(Text(f"被重定向到登录页 {answer.url}", f"redirected to a login at {answer.url}"))
-    title = _TITLE.search(answer.text()) if len(answer.body) <= _SHORT_BYTES else None
-    if title and _FIREWALL_TITLE.search(title.group(1)):
+    title = _TITLE.search(answer.text()) if len(answer.body) <= SHORT_BYTES else None
+    if title and FIREWALL_TITLE.search(title.group(1)):
         shown = title.group(1).strip()[:80]
         raise Blocked(Text(f"防护设备代为应答:“{shown}”", f"a firewall answered instead: “{shown}”"))
     return answer
