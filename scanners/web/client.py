@@ -15,10 +15,11 @@ from scanners.scope import Guard
 from scanners.web.cookies import CookieJar
 from scanners.web.dialing import Dialer, NotOpened, Trust
 from scanners.web.intrusiveness import Profile, intrusiveness_of
+from scanners.web.lane import Dispatch, Lane
 from scanners.web.limits import Limits, Patience
 from scanners.web.message import Answer, Failure, Hop, Reason, Request, Response, Target
 from scanners.web.pace import Gate, Pace
-from scanners.web.pool import Dispatch, Lane, Pool
+from scanners.web.pool import Pool
 from scanners.web.proxy import Proxy
 from scanners.web.redirects import NONE, Follow, Redirects, next_request
 from scanners.web.wire import NotOneRequest, asked_of, encoded

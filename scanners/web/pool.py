@@ -1,13 +1,10 @@
-"""Keeps connections busy: requests wait for the rate of their address, then for a connection, and go.
-
-A lane is one target; a gate is one address, which several lanes may share.
-"""
+"""Keeps connections busy: requests wait for the rate of their address, then for a connection, and go."""
 
 import asyncio
-from collections import deque
 from collections.abc import Coroutine
 from email.utils import parsedate_to_datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
@@ -16,9 +13,9 @@ from scanners.endings import OutOfScope, Stopped
 from scanners.scope import Address, Guard
 from scanners.web.connection import Connection, Flight, Opening, Outbox, timed_out
 from scanners.web.dialing import Dialer, NotOpened, failure_of
-from scanners.web.head import Heads
-from scanners.web.limits import Limits, Patience
-from scanners.web.message import Failure, Phase, Reason, Request, Response, Target
+from scanners.web.lane import Dispatch, Lane, Queue
+from scanners.web.limits import Patience
+from scanners.web.message import Failure, Phase, Reason, Response, Target
 from scanners.web.pace import Gate, Pace
 from secops.model.text import Text
 from secops.support.clock import now as wall_clock
@@ -30,7 +27,8 @@ _FRESH_SECONDS = 1.0
 """A request that must not be sent twice goes over a connection that was used this recently, or over a new one."""
 _TURNS = 64
 """Requests of one lane after which a connection is given up for the others that wait at the same address."""
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "PROPFIND", "REPORT"})
+_LOOKS = 8
+"""Queues that are looked at when a place is free; the others have their turn next time."""
 _UNTOUCHED = frozenset({Reason.CLOSED, Reason.RESET})
 _KILLED = Failure(Reason.KILLED, Text("扫描已被紧急停止", "the scan was stopped by the kill switch"))
 _GONE = Failure(Reason.CLOSED, Text("连接建立后即被关闭", "the connection was closed as soon as it was open"))
@@ -41,86 +39,6 @@ _PAUSED = Failure(
         "the site suffers or asked for peace, too long; nothing was sent",
     ),
 )
-
-
-class Dispatch(Flight):
-    """A flight with its destination, as the pool wants it."""
-
-    __slots__ = ("abandoned", "lane", "queued_at", "replayed", "request", "seconds", "urgent")
-
-    def __init__(self, seconds: float, limits: Limits, *, urgent: bool = False) -> None:
-        self.limits = limits
-        self.seconds = seconds
-        """For the exchange, counted from when it leaves the queue."""
-        self.urgent = urgent
-        """It goes although the site is paused: it asks how the site is."""
-        self.abandoned = False
-        """Nobody waits for it any more."""
-
-    def aim(self, lane: "Lane", request: Request, wire: bytes) -> None:
-        """What is to be sent where."""
-        self.lane = lane
-        self.request = request
-        self.wire = wire
-        self.alone = request.raw is not None
-        self.head_only = request.method == "HEAD"
-        self.replayed = False
-        self.queued_at = 0.0
-        self.deadline = 0.0
-
-    @property
-    def replayable(self) -> bool:
-        """Whether sending it twice does what sending it once does."""
-        return self.request.method in _IDEMPOTENT and not self.alone
-
-    def start(self) -> None:
-        """Its time runs from now on."""
-        if not self.deadline:
-            self.deadline = monotonic() + self.seconds
-
-
-class _Queue:
-    """What waits at a gate for its token."""
-
-    __slots__ = ("dispatches", "timer")
-
-    def __init__(self) -> None:
-        self.dispatches: deque[Dispatch] = deque()
-        self.timer: asyncio.TimerHandle | None = None
-
-
-class Lane:
-    """One target."""
-
-    __slots__ = (
-        "authority",
-        "forwarded",
-        "found",
-        "gate",
-        "heads",
-        "idle",
-        "origin",
-        "queue",
-        "resolving",
-        "target",
-        "waiting",
-    )
-
-    def __init__(self, target: Target, forwarded: bool) -> None:
-        self.target = target
-        self.origin = str(target)
-        self.authority = target.authority
-        self.forwarded = forwarded
-        """Requests are handed to a proxy with the whole URL."""
-        self.gate: Gate | None = None
-        self.queue = _Queue()
-        """The one of the gate, once there is one."""
-        self.found: tuple[Address, ...] = ()
-        self.heads = Heads()
-        self.idle: list[Connection] = []
-        self.resolving: list[Dispatch] = []
-        self.waiting: deque[Dispatch] = deque()
-        """Have their token, and lack a connection."""
 
 
 class Pool:
@@ -142,12 +60,10 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self._outbox = Outbox()
         self._lanes: dict[Target, Lane] = {}
-        self._gates: dict[Address, Gate] = {}
-        self._queues: dict[Gate, _Queue] = {}
+        self._queues: dict[Address, Queue] = {}
         self._connections: dict[Connection, None] = {}
-        """Open ones, the longest unused first among the idle."""
-        self._hungry: dict[Lane, None] = {}
-        """Lanes that wait for a connection."""
+        self._hungry: dict[Queue, None] = {}
+        """Those with hungry lanes, the next one first."""
         self._opening = 0
         self._idle = 0
         self._closed = False
@@ -160,18 +76,17 @@ class Pool:
             dispatch.done(None, _KILLED)
             return
         lane = dispatch.lane
-        gate = lane.gate
-        if gate is None:
+        queue = lane.queue
+        if queue is None:
             self._resolve_first(lane, dispatch)
             return
-        now = monotonic()
-        queue = lane.queue
+        now, gate = monotonic(), queue.gate
         if dispatch.urgent or (not queue.dispatches and not gate.paused and gate.take(now)):
             self._launch(lane, dispatch)
         else:
             dispatch.queued_at = now
             queue.dispatches.append(dispatch)
-            self._drain_later(gate, queue, now)
+            self._drain_later(queue, now)
 
     def lane_of(self, target: Target) -> "Lane":
         """Where requests to a target queue up."""
@@ -183,7 +98,7 @@ class Pool:
     def gate_of(self, target: Target) -> Gate | None:
         """What was learned of the address of a target; None before the first request."""
         lane = self._lanes.get(target)
-        return lane.gate if lane else None
+        return lane.queue.gate if lane and lane.queue else None
 
     def pause(self, gate: Gate) -> None:
         """Send nothing more to an address but what is urgent."""
@@ -192,7 +107,9 @@ class Pool:
     def resume(self, gate: Gate) -> None:
         """Go on."""
         gate.paused = False
-        self._drain(gate)
+        for queue in self._queues.values():
+            if queue.gate is gate:
+                self._drain(queue)
 
     def kill(self) -> None:
         """Stop everything at once: what is under way is broken off, what waits is not sent."""
@@ -205,6 +122,7 @@ class Pool:
         waiting = [dispatch for queue in self._queues.values() for dispatch in queue.dispatches]
         for queue in self._queues.values():
             queue.dispatches.clear()
+            queue.hungry.clear()
         for lane in self._lanes.values():
             waiting += [*lane.resolving, *lane.waiting]
             lane.resolving.clear()
@@ -231,19 +149,18 @@ class Pool:
     ) -> None:
         """Called by a connection: learn from the answer, give the connection on, tell who asked."""
         assert isinstance(flight, Dispatch)
-        lane = connection.lane
-        assert isinstance(lane, Lane) and lane.gate is not None
-        now = monotonic()
+        lane, now = flight.lane, monotonic()
+        gate = _gate(lane)
         if response is not None:
             status = response.status
             retry_after = _retry_after(response) if status in (429, 503) else None
-            lane.gate.learn(now, status, response.timings.first_byte, retry_after)
+            gate.learn(now, status, response.timings.first_byte, retry_after)
         elif failure is not None and failure.reason is not Reason.KILLED:
             if failure.reason in _UNTOUCHED and connection.carried > 1 and flight.replayable and not flight.replayed:
                 flight.replayed = True
                 self._launch(lane, flight)
                 return
-            lane.gate.learn_failure(now)
+            gate.learn_failure(now)
         if not connection.closed:
             self._release(lane, connection, now)
         flight.done(response, failure)
@@ -254,12 +171,12 @@ class Pool:
             return
         del self._connections[connection]
         lane = connection.lane
-        assert isinstance(lane, Lane) and lane.gate is not None
-        lane.gate.open -= 1
+        assert isinstance(lane, Lane)
+        _gate(lane).open -= 1
         if connection in lane.idle:
             lane.idle.remove(connection)
             self._idle -= 1
-        self._feed()
+        self._feed(lane.queue)
 
     # The ways of a dispatch: resolved, given a token, given a connection.
 
@@ -269,34 +186,33 @@ class Pool:
             self._spawn(self._resolve(lane))
 
     async def _resolve(self, lane: Lane) -> None:
-        failure = _KILLED
+        failure, began = _KILLED, monotonic()
         try:
             lane.found = await self._dialer.resolve(lane.target)
-            lane.gate = self._gate_at(lane.found[0])
-            lane.queue = self._queues[lane.gate]
+            lane.resolve_seconds = monotonic() - began
+            lane.queue = self._queue_at(lane.found[0])
         except NotOpened as error:
             failure = error.failure
         waiting, lane.resolving = lane.resolving, []
         for dispatch in waiting:
-            if lane.gate is not None:
+            if lane.queue is not None:
                 self.submit(dispatch)
             else:
                 dispatch.done(None, failure)
 
-    def _gate_at(self, address: Address) -> Gate:
-        gate = self._gates.get(address)
-        if gate is None:
-            gate = self._gates[address] = Gate(str(address), self._pace)
-            self._queues[gate] = _Queue()
-        return gate
+    def _queue_at(self, address: Address) -> Queue:
+        queue = self._queues.get(address)
+        if queue is None:
+            queue = self._queues[address] = Queue(Gate(str(address), self._pace))
+        return queue
 
-    def _drain_later(self, gate: Gate, queue: _Queue, now: float) -> None:
+    def _drain_later(self, queue: Queue, now: float) -> None:
         if queue.timer is None:
-            wait = max(gate.wait_seconds(now), _SWEEP_SECONDS if gate.paused else 0.0005)
-            queue.timer = self._loop.call_later(wait, self._drain, gate)
+            wait = max(queue.gate.wait_seconds(now), _SWEEP_SECONDS if queue.gate.paused else 0.0005)
+            queue.timer = self._loop.call_later(wait, self._drain, queue)
 
-    def _drain(self, gate: Gate) -> None:
-        queue, now = self._queues[gate], monotonic()
+    def _drain(self, queue: Queue) -> None:
+        gate, now = queue.gate, monotonic()
         if queue.timer is not None:
             queue.timer.cancel()
             queue.timer = None
@@ -307,7 +223,7 @@ class Pool:
             dispatch = dispatches.popleft()
             self._launch(dispatch.lane, dispatch)
         if dispatches:
-            self._drain_later(gate, queue, now)
+            self._drain_later(queue, now)
 
     def _launch(self, lane: Lane, dispatch: Dispatch) -> None:
         if dispatch.abandoned:
@@ -322,8 +238,7 @@ class Pool:
             # An urgent one gets a connection beyond the limit: those there are may all hang.
             self._dial(lane, dispatch)
         else:
-            lane.waiting.append(dispatch)
-            self._hungry[lane] = None
+            self._wait(lane, dispatch)
 
     def _idle_of(self, lane: Lane, dispatch: Dispatch) -> Connection | None:
         idle = lane.idle
@@ -349,21 +264,26 @@ class Pool:
             connection.abort()
             dispatch.done(None, failure_of(error))
             return
+        except OSError as error:
+            # What cannot be put on record is not sent, now or later.
+            self._guard.stop.set()
+            connection.abort()
+            why = Text(f"审计日志无法写入,扫描已停止:{error}", f"the audit cannot be written, all is stopped: {error}")
+            dispatch.done(None, Failure(Reason.KILLED, why))
+            return
         dispatch.start()
         connection.send(dispatch)
 
     def _dial(self, lane: Lane, dispatch: Dispatch) -> None:
         """Begin to open a connection, which counts from now on."""
-        assert lane.gate is not None
         dispatch.start()
-        lane.gate.open += 1
+        _gate(lane).open += 1
         self._opening += 1
         dial = self._spawn(self._opened(lane, dispatch.deadline))
         dial.add_done_callback(partial(self._dialled, lane, dispatch))
 
     def _dialled(self, lane: Lane, dispatch: Dispatch, dial: "asyncio.Task[Connection]") -> None:
         """Send over the new connection, or tell why there is none."""
-        assert lane.gate is not None
         self._opening -= 1
         error = None if dial.cancelled() else dial.exception()
         connection = None if dial.cancelled() or error is not None else dial.result()
@@ -371,17 +291,17 @@ class Pool:
             self._connections[connection] = None
             self._send(connection, dispatch)
             return
-        lane.gate.open -= 1
+        _gate(lane).open -= 1
         failure = _KILLED if dial.cancelled() or self._closed else _GONE
         if isinstance(error, NotOpened):
             failure = error.failure
-            lane.gate.learn_failure(monotonic())
+            _gate(lane).learn_failure(monotonic())
         elif error is not None:
             failure = Failure(Reason.BUG, Text(f"程序缺陷:{error!r}", f"our bug: {error!r}"))
         if connection is not None:
             connection.abort()
         dispatch.done(None, failure)
-        self._feed()
+        self._feed(lane.queue)
 
     async def _opened(self, lane: Lane, deadline: float) -> Connection:
         try:
@@ -394,19 +314,23 @@ class Pool:
         began = monotonic()
         # The guard remembers an answer for a while; when it asks anew, the new addresses are checked anew.
         lane.found = await self._dialer.resolve(lane.target)
-        opening = Opening(peer="", resolve_seconds=monotonic() - began)
+        opening = Opening(peer="", resolve_seconds=monotonic() - began + lane.resolve_seconds)
+        lane.resolve_seconds = 0.0
         connection = Connection(self, self._outbox, lane, lane.heads, opening)
         await self._dialer.open(lane.target, lane.found, connection)
         return connection
 
+    @property
+    def _full(self) -> bool:
+        return len(self._connections) + self._opening >= self._pace.total_connections
+
     def _may_open(self, lane: Lane) -> bool:
         """Whether one more connection may be opened; one that idles elsewhere is given up for it."""
-        gate = lane.gate
-        assert gate is not None
+        gate = _gate(lane)
         if gate.open >= self._pace.connections:
             self._evict(gate)
             return False
-        if len(self._connections) + self._opening >= self._pace.total_connections:
+        if self._full:
             self._evict(None)
             return False
         return True
@@ -415,47 +339,65 @@ class Pool:
         """Close the connection that idles longest; when it is gone, the hungry are fed."""
         if not self._idle:
             return
-        for connection in self._connections:
-            lane = connection.lane
-            assert isinstance(lane, Lane)
-            if connection.flight is None and not connection.closed and gate in (None, lane.gate):
-                connection.abort()
-                return
+        idle = (one for one in self._connections if one.flight is None and not one.closed)
+        fitting = (one for one in idle if gate is None or _gate(_lane(one)) is gate)
+        oldest = min(fitting, key=lambda one: one.idle_since, default=None)
+        if oldest is not None:
+            oldest.abort()
 
     def _release(self, lane: Lane, connection: Connection, now: float) -> None:
-        """Give a free connection on: to its own lane first, now and then to others at the same address."""
-        if self._hungry and (not lane.waiting or connection.carried % _TURNS == 0) and self._starved(lane):
+        """Give a free connection on: to its own lane first, now and then to others that wait for it."""
+        waiting = lane.waiting
+        if self._hungry and (not waiting or connection.carried % _TURNS == 0) and self._starves(lane):
             connection.abort()
-        elif lane.waiting:
+        elif waiting and (waiting[0].alone or waiting[0].replayed):
+            connection.abort()  # These want one of their own, which they get when this one is gone.
+        elif waiting:
             self._send(connection, self._next_waiting(lane))
         else:
             connection.idle_since = now
             lane.idle.append(connection)
             self._idle += 1
 
-    def _starved(self, lane: Lane) -> bool:
+    def _starves(self, lane: Lane) -> bool:
         """Whether another lane waits for what this one holds."""
-        full = len(self._connections) + self._opening >= self._pace.total_connections
-        return any(other is not lane and (full or other.gate is lane.gate) for other in self._hungry)
+        queue = lane.queue
+        assert queue is not None
+        others = len(queue.hungry) - (lane in queue.hungry)
+        return others > 0 or (self._full and len(self._hungry) > (queue in self._hungry))
+
+    def _wait(self, lane: Lane, dispatch: Dispatch) -> None:
+        assert lane.queue is not None
+        lane.waiting.append(dispatch)
+        lane.queue.hungry[lane] = None
+        self._hungry[lane.queue] = None
 
     def _next_waiting(self, lane: Lane) -> Dispatch:
+        """The first that waits in a lane; the lane goes to the end of the line."""
+        queue = lane.queue
+        assert queue is not None
         dispatch = lane.waiting.popleft()
-        if not lane.waiting:
-            self._hungry.pop(lane, None)
+        queue.hungry.pop(lane, None)
+        if lane.waiting:
+            queue.hungry[lane] = None
+        if not queue.hungry:
+            self._hungry.pop(queue, None)
         return dispatch
 
-    def _feed(self) -> None:
-        """Open connections for those that wait, each lane in its turn."""
-        for lane in tuple(self._hungry):
-            if len(self._connections) + self._opening >= self._pace.total_connections:
-                return
-            if lane.waiting and lane.gate is not None and lane.gate.open < self._pace.connections:
-                dispatch = self._next_waiting(lane)
-                if lane.waiting:
-                    # To the end of the line.
-                    self._hungry.pop(lane)
-                    self._hungry[lane] = None
-                self._dial(lane, dispatch)
+    def _feed(self, queue: Queue | None) -> None:
+        """A place is free at a queue, or in the whole: open connections for those that wait."""
+        if queue is not None and queue.hungry:
+            self._feed_one(queue)
+        for hungry in tuple(islice(self._hungry, _LOOKS)):
+            # To the end of the line, whether it can be fed or not.
+            self._hungry.pop(hungry)
+            self._hungry[hungry] = None
+            self._feed_one(hungry)
+
+    def _feed_one(self, queue: Queue) -> None:
+        while queue.hungry and not self._full and queue.gate.open < self._pace.connections:
+            lane = next(iter(queue.hungry))
+            self._dial(lane, self._next_waiting(lane))
 
     def _sweep_once(self) -> None:
         """Everything that a clock decides, for all connections at once: cheaper than a timer each."""
@@ -477,6 +419,17 @@ class Pool:
         self._dials.add(task)
         task.add_done_callback(self._dials.discard)
         return task
+
+
+def _lane(connection: Connection) -> Lane:
+    lane = connection.lane
+    assert isinstance(lane, Lane)
+    return lane
+
+
+def _gate(lane: Lane) -> Gate:
+    assert lane.queue is not None
+    return lane.queue.gate
 
 
 def _retry_after(response: Response) -> float | None:
