@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,6 +25,7 @@ class AuditLog:
         self._file = path.open("ab", buffering=0)
         self._waiting: list[Touch] = []
         self._lock = threading.Lock()
+        self._broken: OSError | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -34,7 +36,9 @@ class AuditLog:
         self.close()
 
     def record(self, touch: Touch) -> None:
-        """Take one line; it is on its way to the disk 0.2 s later."""
+        """Take one line; it is on its way to the disk 0.2 s later. Raises OSError once a line could not be written."""
+        if self._broken is not None:
+            raise self._broken
         waiting = self._waiting
         waiting.append(touch)
         if len(waiting) == 1:
@@ -47,7 +51,11 @@ class AuditLog:
         with self._lock:
             waiting, self._waiting = self._waiting, []
             if waiting:
-                self._file.write(b"".join(map(_line, waiting)))
+                try:
+                    self._file.write(b"".join(map(_line, waiting)))
+                except OSError as error:
+                    self._broken = error
+                    raise
 
     def close(self) -> None:
         """Write what waits, and let go of the file."""
@@ -63,7 +71,8 @@ class AuditLog:
 
     def _flush_late(self) -> None:
         if not self._file.closed:
-            self.flush()
+            with suppress(OSError):
+                self.flush()  # The next line finds out.
 
 
 def _line(touch: Touch) -> bytes:

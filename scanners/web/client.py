@@ -178,26 +178,32 @@ class Exchange(Dispatch):
             hop = Hop(target, request, response)
             self._hops = (*self._hops, hop) if self._hops else (hop,)
             if failure is None and not self._plain:
-                self._go_on(target, request, response)
+                try:
+                    self._go_on(target, request, response)
+                except Exception as error:
+                    # In a callback of the connection nobody else would ever tell who waits.
+                    self._settle(self, Answer(self._hops, _bug(error)))
                 return
         self._settle(self, Answer(self._hops, failure))
 
     def _send(self, lane: Lane, request: Request) -> None:
-        client = self._client
-        failure = _refusal(client, lane.target, request)
+        failure = _refusal(self._client, lane, request)
+        if failure is None:
+            try:
+                self.aim(lane, request, self._encoded(lane, request))
+            except NotOneRequest as error:
+                why = Text(f"不能写成一个请求:{error}", f"it cannot be written as one request: {error}")
+                failure = Failure(Reason.BAD_REQUEST, why)
         if failure is not None:
             self._settle(self, Answer(self._hops, failure))
-            return
+        else:
+            self._client.pool.submit(self)
+
+    def _encoded(self, lane: Lane, request: Request) -> bytes:
         cookie = self._cookie_jar.header(lane.target, request.target) if self._cookie_jar is not None else ""
-        forwarded = client.dialer.authorized(request) if lane.forwarded else request
-        try:
-            wire = encoded(forwarded, lane.authority, cookie, lane.origin if lane.forwarded else "")
-        except NotOneRequest as error:
-            why = Text(f"不能写成一个请求:{error}", f"it cannot be written as one request: {error}")
-            self._settle(self, Answer(self._hops, Failure(Reason.BAD_REQUEST, why)))
-            return
-        self.aim(lane, request, wire)
-        client.pool.submit(self)
+        if lane.forwarded:
+            return encoded(self._client.dialer.authorized(request), lane.authority, cookie, lane.origin)
+        return encoded(request, lane.authority, cookie)
 
     def _go_on(self, target: Target, request: Request, response: Response) -> None:
         """Keep the cookies and follow a redirect."""
@@ -305,19 +311,20 @@ class _Batch:
         self._over = True
 
 
+def _bug(error: Exception) -> Failure:
+    return Failure(Reason.BUG, Text(f"程序缺陷:{error!r}", f"our bug: {error!r}"))
+
+
 def _ignore(request: Request, answer: Answer) -> None:
     """What is done with the answers of a batch that was cancelled."""
 
 
-def _refusal(client: Client, target: Target, request: Request) -> Failure | None:
+def _refusal(client: Client, lane: Lane, request: Request) -> Failure | None:
     """Why a request may not be sent, told to the audit; None when it may."""
-    guard = client.guard
-    if client.limits_requests:
-        # Raw bytes of which no request can be made out are outside any limit.
-        for method, place in asked_of(request) or (("?", "?"),):
-            refused = guard.refuse_request(method, place, target.host, target.port)
-            if refused is not None:
-                return Failure(Reason.OUT_OF_SCOPE, refused)
+    if client.limits_requests or lane.forwarded:
+        refused = _outside(client.guard, lane, request)
+        if refused is not None:
+            return Failure(Reason.OUT_OF_SCOPE, refused)
     if client.profile is Safety.INTRUSIVE:
         return None
     needed = intrusiveness_of(request)
@@ -327,5 +334,32 @@ def _refusal(client: Client, target: Target, request: Request) -> Failure | None
         f"该请求属于 {needed.value} 级,本次扫描只允许 {client.profile.value} 级,未发送",
         f"the request is {needed.value}, the scan is {client.profile.value}; it was not sent",
     )
-    guard.refusing(f"{request.method} {target}{request.target}", target.host, target.port, why)
+    target = lane.target
+    client.guard.refusing(f"{request.method} {lane.origin}{request.target}", target.host, target.port, why)
     return Failure(Reason.TOO_INTRUSIVE, why)
+
+
+def _outside(guard: Guard, lane: Lane, request: Request) -> Text | None:
+    """Why a request lies outside the scope; None when it lies inside."""
+    host, port = lane.target.host, lane.target.port
+    if lane.forwarded and not _is_for(lane, request):
+        why = Text(
+            "转发代理会按请求自身去找主机,该请求指向别处,未发送",
+            "a forwarding proxy goes where the request says, and this one says another place; it was not sent",
+        )
+        guard.refusing(f"{request.method} {lane.origin} {request.target}", host, port, why)
+        return why
+    # Raw bytes of which no request can be made out are outside any limit.
+    for method, place in asked_of(request) or (("?", "?"),):
+        refused = guard.refuse_request(method, place, host, port)
+        if refused is not None:
+            return refused
+    return None
+
+
+def _is_for(lane: Lane, request: Request) -> bool:
+    """Whether a request leads a proxy to the lane's target and nowhere else."""
+    if request.raw is not None or not request.target.startswith("/"):
+        return False
+    named = [value.strip().lower() for name, value in request.headers if name.strip().lower() == "host"]
+    return all(value in (lane.authority.lower(), f"{lane.target.host}:{lane.target.port}".lower()) for value in named)

@@ -257,6 +257,35 @@ def test_everything_is_on_record(tmp_path: Path) -> None:
     assert lines[2]["refused"]["zh"] and lines[2]["refused"]["en"]
 
 
+def test_without_a_record_nothing_is_sent() -> None:
+    """A full disk: every write fails."""
+
+    async def work(client: Client) -> list[str]:
+        async with recording() as (server, recorder):
+            answers = []
+            for _ in range(3):
+                answers.append(outcome(await client.exchange(at(server), GET)))
+                await asyncio.sleep(0.3)
+            assert sum(len(sent) for sent in recorder.bytes) < 100
+            return answers
+
+    with AuditLog(Path("/dev/full")) as audit:
+        through = Guard(scope_of(("127.0.0.0/8",), "tester", TOMORROW), audit=audit.record)
+        assert asking(work, through=through) == ["200", "killed", "killed"]
+
+
+def test_a_raw_request_waits_for_a_connection_of_its_own() -> None:
+    async def work(client: Client) -> None:
+        async with recording() as (server, recorder):
+            raw = Request("GET", "/", raw=b"GET /raw HTTP/1.1\r\n\r\n")
+            answers = await asyncio.gather(*(client.exchange(at(server), one) for one in (GET, raw, GET, raw, GET)))
+            assert {outcome(answer) for answer in answers} == {"200"}
+            assert sorted(sent.count(b"/raw") for sent in recorder.bytes if b"/raw" in sent) == [1, 1]
+            assert all(sent.count(b"HTTP/1.1") == 1 for sent in recorder.bytes if b"/raw" in sent)
+
+    asking(work, pace=Pace(most=1e6, start=1e6, connections=1))
+
+
 def test_ipv6() -> None:
     async def work(client: Client) -> None:
         async with recording(host="::1") as (server, recorder):

@@ -11,6 +11,7 @@ from time import monotonic, sleep
 
 import pytest
 
+from scanners.safety import Safety
 from scanners.web.client import Client
 from scanners.web.limits import Patience
 from scanners.web.message import Request, Target
@@ -132,6 +133,26 @@ def test_a_forwarding_proxy_gets_names_only_that_the_scope_lists(tmp_path: Path)
                 assert recorder.bytes[0].startswith(b"GET /x?to=")
 
         asyncio.run(run())
+
+
+LEADS_ASTRAY = [
+    Request("GET", "http://127.0.0.2/"),
+    Request("GET", "/", (("Host", "elsewhere.example"),)),
+    Request("GET", "/", raw=b"GET http://127.0.0.2/ HTTP/1.1\r\n\r\n"),
+    Request("OPTIONS", "*"),
+]
+
+
+@pytest.mark.parametrize("request_", LEADS_ASTRAY)
+def test_a_forwarding_proxy_is_not_led_out_of_the_scope(request_: Request) -> None:
+    async def run() -> None:
+        async with recording() as (proxy, _):
+            way = Proxy(ProxyKind.FORWARD, "127.0.0.1", proxy.port)
+            async with Client(guard(), proxy=way, profile=Safety.INTRUSIVE) as client:
+                assert outcome(await client.exchange(Target("http", "127.0.0.1", 80), request_)) == "out-of-scope"
+            assert proxy.connections == 0
+
+    asyncio.run(run())
 
 
 @pytest.mark.slow
