@@ -17,7 +17,7 @@ _PASSING_NAMES = frozenset({"_", "t", "ts", "timestamp", "rand", "random", "noca
 _TOKEN_NAMES = re.compile(r"csrf|xsrf|token|nonce|viewstate|eventvalidation|formhash", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _HEX = re.compile(r"(?<![0-9A-Za-z])(?=[0-9a-f]*\d)[0-9a-f]{8,64}(?![0-9A-Za-z])", re.IGNORECASE)
-_DATE = re.compile(r"(?<!\d)(?:19|20)\d\d[-_.]?(?:0?[1-9]|1[0-2])(?:[-_.]?[0-3]?\d)?(?!\d)")
+_DATE = re.compile(r"(?<!\d)(?:19|20)\d\d[-_.]?(?:1[0-2]|0?[1-9])(?:[-_.]?[0-3]?\d)?(?!\d)")
 _INT = re.compile(r"\d+")
 _WORD = re.compile(r"[A-Za-z_][\w.-]{0,23}")
 _DEEPEST_PATH = 16
@@ -74,7 +74,7 @@ def _places(lead: Lead) -> tuple[str, str, str, str]:
     path = f"{lead.method} {parts.netloc}{path_template(parts.path)}"
     if lead.source in (Source.FORM, Source.API, Source.CALL):
         # Told to exist by its fields: only the same fields again are more of the same.
-        return cluster_of(lead), "", "", ""
+        return cluster_of(lead), "", path, ""
     names = " ".join(sorted({name for name, _ in _pairs(parts.query)}))
     folder = "" if parts.query else path.rpartition("/")[0]
     return cluster_of(lead), f"{path}?{names}", path, folder

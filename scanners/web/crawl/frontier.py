@@ -41,7 +41,7 @@ _HEAVY = re.compile(
     r"apk|iso|docx?|xlsx?|pptx?|map|psd)$",
     re.IGNORECASE,
 )
-_READ_ANYWAY = ("sitemap", "openapi", "swagger")
+_READ_ANYWAY = ("sitemap", "openapi", "swagger", ".xml.gz")
 _MOST_LEARNED = 12
 _MOST_EXAMPLES = 20
 _MOST_KNOWN = 200_000
@@ -65,7 +65,7 @@ class Frontier:
         self._depths: dict[Lead, int] = {}
         self._crowds: Counter[str] = Counter()
         self._origins: dict[Target, None] = {}
-        self._misses: dict[Target, set[str]] = defaultdict(set)
+        self._misses: dict[Target, list[Reading]] = defaultdict(list)
         self._entries: dict[str, Entry] = {}
         self._left_out: Counter[LeftOut] = Counter()
         self._examples: dict[LeftOut, list[str]] = defaultdict(list)
@@ -104,7 +104,7 @@ class Frontier:
             return
         self._answered += 1
         if lead.source is Source.MISS:
-            self._misses[lead.target].add(reading.shape)
+            self._misses[lead.target].append(reading)
             return
         missing = self._is_missing(lead, reading)
         if not missing:
@@ -238,7 +238,14 @@ class Frontier:
             return True
         if lead.source is Source.PROBE and (reading.kind == "html" or reading.status >= 300):
             return True
-        return lead.source.is_guess and reading.status < 400 and reading.shape in self._misses[lead.target]
+        return lead.source.is_guess and reading.status < 400 and self._is_miss(lead.target, reading)
+
+    def _is_miss(self, target: Target, reading: Reading) -> bool:
+        """The same text as a random address; where that text changes each time, a page of the same shape."""
+        misses = self._misses[target]
+        if len({miss.gist for miss in misses}) < len(misses):
+            return any(reading.gist == miss.gist for miss in misses)
+        return any(reading.shape == miss.shape for miss in misses)
 
     def _enter(self, lead: Lead, reading: Reading) -> None:
         key = key_of(lead)

@@ -80,6 +80,8 @@ class Reading:
     charset: str = DEFAULT
     shape: str = ""
     """Two pages with one shape can be asked the same things."""
+    gist: str = ""
+    """A digest of its text, without the address that was asked for and without numbers."""
     leads: tuple[Lead, ...] = ()
     names: tuple[str, ...] = ()
     """Fields, headers and cookies that the page and its scripts use."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from scanners.web.charset import charset_of
 from scanners.web.crawl.documents import read_json, read_robots, read_text, read_xml, unpacked
@@ -21,6 +21,8 @@ _HTML_START = re.compile(
 )
 _LINK_HEADER = re.compile(r"<([^<>]{1,2000})>\s*;")
 _REFRESH_HEADER = re.compile(r"^\s*\d+\s*[;,]\s*url\s*=\s*[\"']?([^\"']+)", re.IGNORECASE)
+_NUMBERS = re.compile(rb"\d+")
+_GIST_BYTES = 64 * 1024
 _COOKIE = re.compile(r"^\s*([^=;\s]{1,64})=")
 
 
@@ -41,6 +43,7 @@ def read(lead: Lead, answer: Answer) -> Reading:
         status=response.status,
         kind=kind,
         charset=harvest.charset,
+        gist=_gist(content, lead.url),
         shape=f"{response.status // 100}{kind}{shape}",
         leads=tuple(harvest.leads),
         names=tuple(harvest.names),
@@ -84,6 +87,14 @@ def _by_look(start: bytes, path: str) -> str:
     if start.lstrip().startswith((b"<?xml", b"<urlset", b"<sitemapindex", b"<rss", b"<feed")):
         return "xml"
     return "binary" if b"\0" in start else "text"
+
+
+def _gist(content: bytes, url: str) -> str:
+    path = urlsplit(url).path.strip("/")
+    for echoed in (path, unquote(path), path.rpartition("/")[2]):
+        if echoed:
+            content = content.replace(echoed.encode("utf-8", "replace"), b"")
+    return hashlib.blake2b(_NUMBERS.sub(b"", content[:_GIST_BYTES]), digest_size=8).hexdigest()
 
 
 def _read_head(response: Response, harvest: Harvest) -> None:
