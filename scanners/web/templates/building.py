@@ -1,6 +1,7 @@
 """Requests built from the texts of a block and the variables of a run."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -81,13 +82,16 @@ class StepText:
         """The site, at the port that the text names."""
         return replace(site, target=replace(site.target, port=self._port)) if self._port else site
 
-    def build(self, scope: Scope, site: Site, user_agent: str) -> Built:
-        """The request. Raises CannotBuild, also when a placeholder has no value."""
+    def build(self, scope: Scope, site: Site, user_agent: str, received: Collection[bytes] = ()) -> Built:
+        """The request. Raises CannotBuild, also when a placeholder has no value.
+
+        `received` are values that came from the site: what looks like a placeholder in them is none.
+        """
         if self._plain is not None:
             return self._from_plain(self._plain, site, user_agent)
         text = as_text(self._text(scope))
         if self.is_raw:
-            return self._from_raw(text, scope, site, user_agent)
+            return self._from_raw(text, scope, site, user_agent, received)
         target, rest = split_url(text.strip().decode("latin-1"))
         if target is None:
             raise CannotBuild(f"not a URL: {text[:80].decode('latin-1')}")
@@ -98,7 +102,7 @@ class StepText:
             _completed(headers, user_agent, plain=True),
             as_text(self._body(scope)),
         )
-        self._refuse_unfilled(f"{target}{rest}".encode("latin-1"), request)
+        self._refuse_unfilled(f"{target}{rest}".encode("latin-1"), request, received)
         return Built(target, request, Annotations())
 
     def _from_plain(self, plain: re.Match[str], site: Site, user_agent: str) -> Built:
@@ -111,7 +115,7 @@ class StepText:
     def _rendered_headers(self, scope: Scope) -> list[tuple[str, str]]:
         return [(name, as_text(value(scope)).decode("latin-1")) for name, value in self._headers]
 
-    def _from_raw(self, text: bytes, scope: Scope, site: Site, user_agent: str) -> Built:
+    def _from_raw(self, text: bytes, scope: Scope, site: Site, user_agent: str, received: Collection[bytes]) -> Built:
         try:
             raw = read_raw(text, self._block.sending.unsafe)
         except BadRaw as error:
@@ -120,7 +124,7 @@ class StepText:
         target = _annotated_target(raw.annotations, site.target)
         make = self._unsafe if self._block.sending.unsafe else self._safe
         request = make(raw, path, target, scope, user_agent)
-        self._refuse_unfilled(path.encode("latin-1"), request)
+        self._refuse_unfilled(path.encode("latin-1"), request, received)
         host = next((value for name, value in request.headers if name.lower() == "host"), target.host)
         name = raw.annotations.server_name.decode("latin-1")
         return Built(target, request, raw.annotations, host if name == "request.host" else name)
@@ -156,13 +160,14 @@ class StepText:
             return (base or "/") + path
         return base.removesuffix("/") + (path if path.startswith("/") else f"/{path}")
 
-    def _refuse_unfilled(self, url: bytes, request: Request) -> None:
+    def _refuse_unfilled(self, url: bytes, request: Request, received: Collection[bytes]) -> None:
         if self._block.sending.skip_variables_check:
             return
         head = " ".join(f"{name}: {value}" for name, value in request.headers).encode("latin-1", "replace")
-        names = [name for text in (url, head, request.raw or b"", request.body) for name in unfilled(text)]
-        if names:
-            raise CannotBuild("no value for " + ", ".join(sorted(set(names))))
+        names = {name for text in (url, head, request.raw or b"", request.body) for name in unfilled(text)}
+        missing = sorted(name for name in names if not any(name.encode("latin-1") in value for value in received))
+        if missing:
+            raise CannotBuild("no value for " + ", ".join(missing))
 
 
 def unfilled(text: bytes) -> list[str]:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -43,30 +42,32 @@ class Entry:
 
 
 class Cache:
-    """The entries of one source."""
+    """The entries of one source: a line that names the reader, then a line for each file, read when it is asked for."""
 
-    def __init__(self, file: Path, rows: dict[str, list[Any]]) -> None:
-        self._file, self._rows = file, rows
-        self._stored, self._used = len(rows), 0
+    def __init__(self, file: Path, lines: dict[str, bytes]) -> None:
+        self._file, self._lines = file, lines
+        self._stored, self._used = len(lines), 0
 
     @classmethod
     def of(cls, folder: Path, label: str) -> "Cache":
         """The cache of the source of that name."""
-        file = folder / f"templates-{digest_of(label.encode())}.json"
+        file = folder / f"templates-{digest_of(label.encode())}.jsonl"
         try:
-            version, rows = orjson.loads(file.read_bytes())
-            usable = version == _reader_version() and isinstance(rows, dict)
+            version, *lines = file.read_bytes().splitlines()
+            if version != _reader_version().encode():
+                return cls(file, {})
+            return cls(file, {_name_of(line): line for line in lines})
         except (OSError, ValueError):
             return cls(file, {})
-        return cls(file, rows if usable else {})
 
     def entry(self, name: str, digest: str) -> Entry | None:
         """The entry of a file when its content is still the same."""
-        row = self._rows.pop(name, None)
-        if not row or row[0] != digest:
-            return None
+        line = self._lines.pop(name, None)
         try:
-            entry = Entry(digest, tuple((file, was) for file, was in row[1]), from_row(row[2]))
+            row = orjson.loads(line) if line else None
+            if not row or row[1] != digest:
+                return None
+            entry = Entry(digest, tuple((file, was) for file, was in row[2]), from_row(row[3]))
         except (KeyError, TypeError, ValueError, IndexError):
             return None
         self._used += 1
@@ -76,13 +77,21 @@ class Cache:
         """Write the entries, when they are not the same that were read."""
         if self._used == len(entries) == self._stored:
             return
-        rows = {name: [one.digest, one.payload_files, row_of(one.found)] for name, one in entries.items()}
         part = self._file.with_suffix(f".{os.getpid()}.part")
         try:
-            content = orjson.dumps([_reader_version(), rows])
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(content)
+            with part.open("wb") as stream:
+                stream.write(_reader_version().encode() + b"\n")
+                for name, one in entries.items():
+                    stream.write(orjson.dumps([name, one.digest, one.payload_files, row_of(one.found)]) + b"\n")
             part.replace(self._file)
         except (OSError, TypeError):
             with suppress(OSError):
                 part.unlink(missing_ok=True)
+
+
+def _name_of(line: bytes) -> str:
+    """The name stands first in its line; it is the only part that is read before it is wanted."""
+    end = line.index(b'","', 2)
+    name: str = orjson.loads(line[1 : end + 1])
+    return name

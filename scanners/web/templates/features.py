@@ -18,7 +18,6 @@ FEATURES: dict[str, Text] = {
     "value": Text(zh="某个键的值不可用", en="has a value that cannot be used"),
     "fuzzing": Text(zh="对已有请求做变异（DAST 规则）", en="varies requests that were captured before (a DAST rule)"),
     "race": Text(zh="竞态请求", en="sends requests in a race"),
-    "pipeline": Text(zh="流水线请求", en="sends requests in a pipeline"),
     "digest-login": Text(zh="摘要认证登录", en="logs in by digest authentication"),
     "signature": Text(zh="云厂商请求签名", en="signs requests for a cloud"),
     "global-matchers": Text(zh="全局匹配器", en="has matchers for the answers of all templates"),

@@ -29,11 +29,11 @@ PayloadReader = Callable[[str], bytes]
 
 _PROTOCOLS = ("dns", "network", "tcp", "file", "headless", "ssl", "websocket", "whois", "javascript", "code")
 _REFUSED_KEYS = {
-    "fuzzing": "fuzzing", "analyzer": "fuzzing", "race": "race", "race_count": "race", "pipeline": "pipeline",
+    "fuzzing": "fuzzing", "analyzer": "fuzzing", "race": "race", "race_count": "race",
     "digest-username": "digest-login", "signature": "signature", "global-matchers": "global-matchers",
 }  # fmt: skip
 _WITHOUT_MEANING = (
-    "threads", "read-all", "cookie-reuse", "req-condition", "pre-condition", "pre-condition-operator", "name", "headless",
+    "threads", "pipeline", "read-all", "cookie-reuse", "req-condition", "pre-condition", "pre-condition-operator", "name", "headless",
     "digest-password", "pipeline-concurrent-connections", "pipeline-requests-per-connection", "skip-secret-file",
 )  # fmt: skip
 _SCANNED = re.compile(r"\s*(?:\{\{|§|/|\?)")
@@ -182,8 +182,12 @@ class _BlockReader:
         if not isinstance(value, dict):
             fields.problem("payloads", "payloads")
             return ()
-        payloads = tuple(Payload(str(name), self._values(fields, name, item)) for name, item in value.items())
-        if any(not payload.values for payload in payloads):
+        used = _mentioned(fields)
+        payloads = tuple(
+            Payload(str(name), self._values(fields, name, item)) for name, item in value.items() if str(name) in used
+        )
+        one_by_one = fields.text("attack") in ("", "batteringram")
+        if any(not payload.values for payload in payloads) or (one_by_one and len(payloads) > 1):
             fields.problem("payloads", "payloads")
         return payloads
 
@@ -207,6 +211,11 @@ class _BlockReader:
             return ["-"]
         self._note(content)
         return content.decode("utf-8", "replace").split("\n")
+
+
+def _mentioned(fields: Fields) -> str:
+    """All text in which a payload can stand; those that stand nowhere are not sent."""
+    return repr([fields.raw(key) for key in ("headers", "body", "path", "raw", "matchers", "extractors")])
 
 
 def _check_requests(fields: Fields, block: Block) -> None:

@@ -321,7 +321,7 @@ class _BlockRun:
             values[key] = payload_text(value)(values)
             if missing := unfilled(as_text(values[key])) if "{{" in value else ():
                 raise EmptyPayload("no value for " + ", ".join(missing))
-        built = text.build(values, site, self._run.user_agent)
+        built = text.build(values, site, self._run.user_agent, [as_text(value) for value in chosen.values()])
         values.close()
         return self._sent(step, built, values), values
 
@@ -354,20 +354,21 @@ class _BlockRun:
         if exchange.cookies and any(page.part("set_cookie") is not None for page in pages):
             self._run.changed()
         for page in reversed(pages):
-            self._judge_page(step, page, exchange, values, payloads)
-            if self._stop:
+            found = self._judge_page(step, page, exchange, values, payloads)
+            if found and self._sending.stop_at_first_match:
                 return
 
-    def _judge_page(self, step: int, page: Page, exchange: Send, values: _Values, payloads: Mapping[str, str]) -> None:
+    def _judge_page(self, step: int, page: Page, exchange: Send, values: _Values, payloads: Mapping[str, str]) -> bool:
         if page.status:
             self._history[step] = self.last = page
         event = Event(page, values, dict(self._history), {**self._run.blocks, self._index + 1: page}, values.context)
         judgement = self._judged(page, event)
         self._run.learn(judgement.dynamic)
-        self._note(judgement, page, payloads)
+        found = self._note(judgement, page, payloads)
         if self._ready.judging.hears and not judgement.matched and (exchange.tokens or self._awaiting):
             tokens = exchange.tokens + tuple(token for one in self._awaiting for token in one.tokens)
             self._awaiting.append(_Awaiting(event, tuple(dict.fromkeys(tokens)), payloads))
+        return found
 
     def _judged(self, page: Page, event: Event) -> Judgement:
         if page.possible is not None and (self._run.template.identity, self._index) not in page.possible:
@@ -376,19 +377,19 @@ class _BlockRun:
 
     def _note(
         self, judgement: Judgement, page: Page, payloads: Mapping[str, str], heard: Interaction | None = None
-    ) -> None:
+    ) -> bool:
+        """Whether something was found; what was only taken out stops nothing but the chain of redirects."""
         judging = self._ready.judging
         found = judgement.matched or (not judging.has_matchers and bool(judgement.extracted))
         goes_on = judgement.matched or (not judging.has_matchers and (found or bool(judgement.dynamic)))
         self._matched = self._matched or goes_on or not judging.has_operators
-        if not found:
-            return
-        if judging.reported:
+        if found and judging.reported:
             extracted = tuple(value.decode("utf-8", "replace") for value in judgement.extracted)
             self._run.matches.append(
                 Match(self._run.template, self._index, judgement.names, extracted, page, dict(payloads), heard)
             )
-        self._stop = self._stop or self._sending.stop_at_first_match
+        self._stop = self._stop or (judgement.matched and self._sending.stop_at_first_match)
+        return found
 
     def _listen(self) -> Generator[Yielded, Received, None]:
         waiting = [one for one in self._awaiting if self._ready.judging.completable(one.event)]

@@ -218,16 +218,20 @@ def test_random_words_last_for_a_run_and_repeat_with_the_seed() -> None:
 
 
 PAYLOADS = {
-    "batteringram": ["/1-{{b}}", "/2-{{b}}", "/{{a}}-x", "/{{a}}-y", "/{{a}}-z"],
     "pitchfork": ["/1-x", "/2-y"],
     "clusterbomb": ["/1-x", "/2-x", "/1-y", "/2-y", "/1-z", "/2-z"],
 }
 
 
+def test_one_payload_needs_no_attack() -> None:
+    block = '    path: ["{{BaseURL}}/{{a}}/{{a}}"]\n    payloads:\n      a: [x, y]\n      unused: [z]\n'
+    assert everything(block).lines == ["GET /x/x", "GET /y/y"]
+
+
 @pytest.mark.parametrize(("attack", "targets"), PAYLOADS.items())
 def test_attacks(attack: str, targets: list[str]) -> None:
     block = (
-        '    path: ["{{BaseURL}}/{{a}}-{{b}}"]\n    skip-variables-check: true\n'
+        '    path: ["{{BaseURL}}/{{a}}-{{b}}"]\n'
         f"    attack: {attack}\n    payloads:\n      a: ['1', '2']\n      b: [x, y, z]\n"
     )
     assert [one.request.target for one in everything(block).sent] == targets

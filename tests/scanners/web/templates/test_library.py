@@ -150,13 +150,22 @@ def test_what_changed_is_read_anew(tree: Path, tmp_path: Path) -> None:
     assert three.blocks[0].payloads[0].values == ("near",)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b'["x", {}]', b"\xff" * 100])
+@pytest.mark.parametrize("damage", [b"", b"{", b"[1]\n[2]", b"\n\n\n", b"\xff" * 100])
 def test_a_damaged_cache_is_none(tree: Path, tmp_path: Path, damage: bytes) -> None:
     load([tree], tmp_path / "cache")
     file = next((tmp_path / "cache").iterdir())
     file.write_bytes(damage)
     assert identities(tree, cache=tmp_path / "cache") == ["one", "three", "two"]
     assert file.read_bytes() != damage
+
+
+def test_lines_that_are_damaged_are_read_anew(tree: Path, tmp_path: Path) -> None:
+    load([tree], tmp_path / "cache")
+    file = next((tmp_path / "cache").iterdir())
+    whole = file.read_bytes()
+    for place in range(40, len(whole), 97):
+        file.write_bytes(whole[:place])
+        assert identities(tree, cache=tmp_path / "cache") == ["one", "three", "two"]
 
 
 def test_rows_of_another_shape_are_read_anew(tree: Path, tmp_path: Path) -> None:

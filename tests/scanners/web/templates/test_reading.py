@@ -88,7 +88,6 @@ REFUSED = {
     "value": GOOD.replace("method: GET", "method: GET\n    max-size: many"),
     "fuzzing": GOOD.replace("    path:", "    fuzzing:\n      - part: query\n    path:"),
     "race": GOOD.replace("    path:", "    race: true\n    path:"),
-    "pipeline": GOOD.replace("    path:", "    pipeline: true\n    path:"),
     "digest-login": GOOD.replace("    path:", "    digest-username: x\n    path:"),
     "signature": GOOD + "signature: AWS\n",
     "global-matchers": GOOD.replace("    path:", "    global-matchers: true\n    path:"),
