@@ -24,8 +24,9 @@ class Reaction:
 def reactions(home: Home, findings: Sequence[str]) -> Iterator[Reaction]:
     """What to run for findings, one at a time: a finding that an earlier run has resolved, or that a person took on,
     calls for nothing any more, and one for which the playbook ran since it came into its state is not run for again.
+    For what was merged into another finding, that one calls.
     """
-    for name in findings:
+    for name in dict.fromkeys(home.store.get(one).part_of or one for one in findings):
         for playbook in list(home.library):
             finding = home.store.get(name)
             if finding.state not in (State.NEW, State.REOPENED) or playbook not in matching(

@@ -8,11 +8,14 @@ import pytest
 from secops.coordination.coordinator import Held
 from secops.execution.journal import Mode, RunState
 from secops.model.finding import State
+from secops.model.text import Text
 from secops.service.home import FILE
 from secops.service.reacting import due_entries, react, reactions, run_entry
 from secops.service.running import start
+from secops.store.edits import Merge, Split
 from secops.support.clock import now
 from secops.support.errors import BadInput
+from tests.contracts.evaluations import evaluation, weakness
 from tests.service.conftest import Town
 
 
@@ -64,6 +67,18 @@ def test_a_finding_that_a_person_took_on_calls_for_nothing_by_itself(town: Town)
     (found,) = town.scan()
     town.home.store.transition(found, State.TRIAGED, revision=1, actor="Li", reason="looking into it")
     assert called_for(town, (found,)) == []
+
+
+def test_what_was_merged_calls_for_nothing_but_through_what_stands_for_it(town: Town) -> None:
+    town.tamper()
+    (found,) = town.scan()
+    seen = town.home.store.get(found)
+    other = evaluation(weakness("/other"), asset=seen.asset, system=seen.system)
+    (first,) = town.home.store.record("other", [other]).new
+    town.home.store.edit(Merge(first, Text("同", "the same"), part=found), actor="Li")
+    assert called_for(town, (found, first)) == [], "no playbook matches the first"
+    town.home.store.edit(Split(found, Text("不同", "another")), actor="Li")
+    assert called_for(town, (found,)) == ["note"]
 
 
 def test_two_runs_never_work_on_one_system_at_a_time(town: Town) -> None:
