@@ -9,21 +9,27 @@ import re
 import secrets
 import struct
 from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, cast
 
 from scanners.web.probing.trial import Bait, Hit, Hits
+from scanners.web.templates.out_of_band import Interaction
 
-_TOKEN_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _TOKEN_LENGTH = 24
 """120 bits."""
-_TOKEN = re.compile(rf"[{_TOKEN_ALPHABET}]{{{_TOKEN_LENGTH}}}")
+_TOKEN = re.compile(r"[a-z0-9]{12,63}")
+"""Also those that templates make for themselves."""
 _MOST_HEAD_BYTES = 16 * 1024
 _MOST_CONNECTIONS = 256
 _MOST_HITS_PER_BAIT = 20
 _MOST_STRAY = 200
 _REQUEST_SECONDS = 5.0
+_TEMPLATE_SECONDS = 3.0
+_NO_DOMAIN = "oob.invalid"
 _SHOWN_CHARACTERS = 2000
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 _A, _IN, _ANSWERED = 1, 1, 0x8400
@@ -43,8 +49,8 @@ class _Laid:
     check: str
     place: str
     hits: list[Hit] = field(default_factory=list)
-    waited_for: bool = False
-    """Some check has seen the hits so far."""
+    told: int = 0
+    """How many of the hits somebody has been told of."""
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -102,36 +108,55 @@ class OutOfBand:
         return self._dns_port
 
     def bait(self, check: str, place: str) -> Bait:
-        """A fresh bait; `host` is what nuclei templates call `interactsh-url`."""
-        token = "".join(secrets.choice(_TOKEN_ALPHABET) for _ in range(_TOKEN_LENGTH))
-        self._laid[token] = _Laid(check, place)
-        address = f"[{self._address}]" if ":" in self._address else self._address
+        """A fresh bait."""
+        token = "".join(secrets.choice(_ALPHABET) for _ in range(_TOKEN_LENGTH))
+        host = self.address(token, check, place)
+        return Bait(token, f"http://{host}", host, f"{token}.{self._domain or _NO_DOMAIN}")
+
+    def address(self, token: str, check: str = "", place: str = "") -> str:
+        """Where a token is listened for: host and port, without a domain also a path; no scheme."""
+        self._laid.setdefault(token, _Laid(check, place))
         port = "" if self._http_port == 80 else f":{self._http_port}"
-        name = f"{token}.{self._domain}" if self._domain else f"{token}.oob.invalid"
-        host = f"{token}.{self._domain}{port}" if self._domain else f"{address}{port}/{token}"
-        return Bait(token, f"http://{host}", host, name)
+        if self._domain:
+            return f"{token}.{self._domain}{port}"
+        address = f"[{self._address}]" if ":" in self._address else self._address
+        return f"{address}{port}/{token}"
 
     async def hits(self, token: str, seconds: float = 0.0) -> Hits:
         """The hits of a bait, as soon as there are any, at the latest after `seconds`."""
         laid = self._laid[token]
-        laid.waited_for = True
         if not laid.hits and seconds > 0:
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(laid.arrived.wait(), seconds)
-            except TimeoutError:
-                return ()
+        laid.told = len(laid.hits)
         return tuple(laid.hits)
 
     def late(self) -> list[Late]:
-        """Every hit that was not waited for, or came when nobody waited any more; each is told once."""
+        """Every hit that came when nobody waited any more, with what its bait was for; each is told once."""
         told: list[Late] = []
         for laid in self._laid.values():
-            if laid.hits and not laid.waited_for:
-                told += [Late(hit, laid.check, laid.place) for hit in laid.hits]
-                laid.waited_for = True
+            told += [Late(hit, laid.check, laid.place) for hit in laid.hits[laid.told :]]
+            laid.told = len(laid.hits)
         return told
 
-    def heard(self, protocol: str, peer: str, where: str, request: str) -> None:
+    async def heard(self, tokens: Sequence[str]) -> tuple[Interaction, ...]:
+        """For templates: the hits of their tokens, as soon as there are any, at the latest after some seconds."""
+        waiting = [asyncio.ensure_future(self.hits(token, _TEMPLATE_SECONDS)) for token in tokens]
+        if not waiting:
+            return ()
+        done, others = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        while others and not any(task.result() for task in done):
+            done, others = await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
+        for task in others:
+            task.cancel()
+        laid = (self._laid[token] for token in tokens)
+        return tuple(
+            Interaction(hit.token, hit.protocol, hit.request.encode("latin-1", "replace"), peer=hit.peer)
+            for one in laid
+            for hit in one.hits
+        )
+
+    def note(self, protocol: str, peer: str, where: str, request: str) -> None:
         """Somebody asked; `where` is searched for tokens."""
         tokens = set(_TOKEN.findall(where.lower())) & self._laid.keys()
         if not tokens:
@@ -140,7 +165,6 @@ class OutOfBand:
             laid = self._laid[token]
             if len(laid.hits) < _MOST_HITS_PER_BAIT:
                 laid.hits.append(Hit(token, protocol, peer, request[:_SHOWN_CHARACTERS]))
-                laid.waited_for = laid.waited_for and not laid.arrived.is_set()
                 laid.arrived.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -162,7 +186,7 @@ class OutOfBand:
             head = error.partial
         text = head.decode("latin-1")
         peer = writer.get_extra_info("peername")
-        self.heard("http", str(peer[0]) if peer else "", text, text)
+        self.note("http", str(peer[0]) if peer else "", text, text)
         writer.write(_ANSWER)
         await writer.drain()
 
@@ -173,7 +197,7 @@ class OutOfBand:
             kind, family = struct.unpack_from("!HH", question, end)
         except (IndexError, struct.error, UnicodeDecodeError):
             return None
-        self.heard("dns", peer, name, f"{name} type {kind}")
+        self.note("dns", peer, name, f"{name} type {kind}")
         asked = question[12 : end + 4]
         address = b"" if ":" in self._address else bytes(int(part) for part in self._address.split("."))
         if (kind, family) != (_A, _IN) or not address:

@@ -35,7 +35,7 @@ class OpenRedirect(PointCheck):
         domain = f"{trial.mark()}.example"
         own = trial.target.authority
         leads_anyway = bool(leads_to(page))
-        for payload in _payloads(point, domain, own):
+        for payload in _payloads(domain, own):
             seen = yield from trial.ask(point.inject(payload))
             found = _led(seen, domain)
             if found:
@@ -52,7 +52,7 @@ class OpenRedirect(PointCheck):
         return None
 
 
-def _payloads(point: Point, domain: str, own: str) -> Iterator[str]:
+def _payloads(domain: str, own: str) -> Iterator[str]:
     yield f"https://{domain}/"
     yield f"//{domain}/"
     yield f"/\\{domain}/"

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from scanners.web.message import Request
 from scanners.web.passive.cookie_flags import SESSION_NAME
@@ -69,7 +70,7 @@ def weakness_of(values: Sequence[str]) -> Text | None:
     for base, pattern in ((10, r"\d{1,24}"), (16, r"[0-9a-fA-F]{1,16}")):
         if all(re.fullmatch(pattern, value) for value in values):
             numbers = [int(value, base) for value in values]
-            steps = [later - earlier for earlier, later in zip(numbers, numbers[1:], strict=False)]
+            steps = [later - earlier for earlier, later in pairwise(numbers)]
             if all(0 < step <= _LARGEST_STEP for step in steps):
                 return Text(
                     f"连续 {len(values)} 个会话标识递增,最大步长 {max(steps)}",

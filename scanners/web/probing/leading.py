@@ -1,6 +1,7 @@
 """Where a page leads a browser on its own: by headers, by markup, by a script."""
 
 import re
+from itertools import pairwise
 from urllib.parse import urlsplit
 
 from scanners.web.probing.page import Page
@@ -57,7 +58,7 @@ def _navigated(script: str) -> list[str]:
     except BrokenScript:
         return []
     found = []
-    for before, piece in zip(pieces, pieces[1:], strict=False):
+    for before, piece in pairwise(pieces):
         text = script[before.start : before.end]
         if before.kind is Kind.CODE and piece.kind in (Kind.DOUBLE, Kind.SINGLE) and _NAVIGATES.search(text):
             found.append(_JS_ESCAPE.sub(_unescaped, script[piece.start + 1 : piece.end - 1]))

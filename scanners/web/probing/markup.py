@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from scanners.web.probing.script_text import BrokenScript, Kind, code_of, kind_at
+from scanners.web.probing.script_text import BrokenScript, code_of, kind_at
 
 _SCRIPT_TYPES = re.compile(r"(?i)^$|javascript|ecmascript|^module$")
 _URL_ATTRIBUTES = frozenset({"href", "src", "action", "formaction", "data", "xlink:href"})

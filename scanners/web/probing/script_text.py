@@ -95,6 +95,8 @@ class _Reader:
                 self._close_code()
                 self._take(kind, self._template_end() if kind is Kind.TEMPLATE else self._end(kind))
         self._close_code()
+        if self._holes:
+            raise BrokenScript("a template is not closed")
 
     def _kind(self) -> Kind:
         two, one = self._script[self._at : self._at + 2], self._script[self._at]

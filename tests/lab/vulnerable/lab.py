@@ -9,9 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
+from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import yaml
@@ -44,6 +46,11 @@ class Flaw:
     form_at: str = ""
     sessions: bool = False
     also: tuple[str, ...] = ()
+
+    @property
+    def crawlable(self) -> bool:
+        """Whether links and forms lead there; headers, cookies, JSON and XML have to be known."""
+        return self.where in ("", "query", "raw_query", "form", "path") and not self.body
 
     @property
     def name(self) -> str:
@@ -79,7 +86,7 @@ def running_lab(certificate: tuple[Path, Path] | None = None) -> Iterator[Lab]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lab-")))
         folder.chmod(0o755)
-        ports = {"flask": stack.enter_context(_flask())}
+        ports = {"flask": stack.enter_context(_flask("--index", str(_written_index(folder, "flask"))))}
         if certificate:
             ports[_TLS] = stack.enter_context(
                 _flask("--certificate", str(certificate[0]), "--key", str(certificate[1]))
@@ -108,7 +115,7 @@ def _php(folder: Path) -> Iterator[int]:
     uploads.chmod(0o777)
     settings = ["-d", "expose_php=0", "-d", "display_errors=0", "-d", f"upload_tmp_dir={uploads}"]
     command = ["php", *settings, "-S", f"127.0.0.1:{port}", str(code / "index.php")]
-    environment = {**os.environ, "PHP_CLI_SERVER_WORKERS": "4", "LAB_UPLOADS": str(uploads)}
+    environment = {**os.environ, "PHP_CLI_SERVER_WORKERS": "4", "LAB_UPLOADS": str(uploads), "LAB_INDEX": str(_written_index(folder, "php"))}
     with _process(command, cwd=code, env=environment):
         _wait_for(f"http://127.0.0.1:{port}/")
         yield port
@@ -119,7 +126,8 @@ def _node(folder: Path) -> Iterator[int]:
     code = folder / "node"
     shutil.copytree(HERE / "node_app", code)
     _open(code)
-    with _process(["node", str(code / "app.js")], cwd=code) as process:
+    environment = {**os.environ, "LAB_INDEX": str(_written_index(folder, "node"))}
+    with _process(["node", str(code / "app.js")], cwd=code, env=environment) as process:
         yield _told_port(process)
 
 
@@ -144,6 +152,31 @@ def _process(command: list[str], privileged: bool = False, **options: Any) -> It
         process.wait(10)
         if process.stdout:
             process.stdout.close()
+
+
+def _written_index(folder: Path, app: str) -> Path:
+    """A first page from which a crawler finds what can be found by crawling."""
+    entries = [
+        _entry(flaw, word) for flaw in manifest() if flaw.app == app for word in ("flawed", "fixed") if flaw.crawlable
+    ]
+    page = folder / f"{app}.html"
+    page.write_text("<!doctype html><html><body>" + "\n".join(entries) + "</body></html>", encoding="utf-8")
+    page.chmod(0o644)
+    return page
+
+
+def _entry(flaw: Flaw, word: str) -> str:
+    address = f"/{word}{flaw.path}"
+    if flaw.file:
+        field = f'<input type="file" name="{flaw.file}"><input type="submit">'
+        return f'<form method="post" enctype="multipart/form-data" action="{address}">{field}</form>'
+    if flaw.method == "POST":
+        values = {flaw.at: flaw.value, **flaw.fields} if flaw.where else flaw.fields
+        fields = "".join(f'<input name="{escape(name)}" value="{escape(value)}">' for name, value in values.items())
+        return f'<form method="post" action="{address}">{fields}<input type="submit"></form>'
+    if flaw.where == "query":
+        return f'<a href="{address}?{escape(urlencode({flaw.at: flaw.value, **flaw.fields}))}">{flaw.name}</a>'
+    return f'<a href="{address}{"?" + flaw.value if flaw.where == "raw_query" else ""}">{flaw.name}</a>'
 
 
 def _told_port(process: "subprocess.Popen[str]") -> int:

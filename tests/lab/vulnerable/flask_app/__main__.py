@@ -7,6 +7,7 @@ import pkgutil
 import ssl
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -53,12 +54,15 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--certificate", default="")
     options.add_argument("--key", default="")
+    options.add_argument("--index", default="")
     given = options.parse_args()
     context = None
     if given.certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(given.certificate, given.key)
     server = make_server("127.0.0.1", 0, site.SITE, threaded=True, request_handler=Quiet, ssl_context=context)
+    index = Path(given.index).read_text(encoding="utf-8") if given.index else ""
+    site.SITE.add_url_rule("/", "index", lambda: index)
     _warm_up()
     _become_nobody()
     print(server.port, flush=True)

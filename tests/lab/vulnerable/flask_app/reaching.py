@@ -1,10 +1,10 @@
 """Files, addresses and documents that are reached through what is asked: traversal, redirects, SSRF, XXE, XPath, LDAP."""
 
 import io
-import os
 import threading
 import xml.sax
 import xml.sax.handler
+from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import unquote, urlsplit
 from urllib.request import ProxyHandler, build_opener
@@ -16,14 +16,14 @@ from markupsafe import escape
 from tests.lab.vulnerable.flask_app import ldap
 from tests.lab.vulnerable.flask_app.site import asked, flaw, page
 
-FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "documents")
+FOLDER = Path(__file__).resolve().parent / "documents"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DOCUMENTS = {"guide.txt": "How to apply", "fees.txt": "Fees of the office"}
 
 
 def inside(path: str) -> bool:
     """Whether a path stays in the folder of documents."""
-    return os.path.realpath(path).startswith(os.path.realpath(FOLDER) + os.sep)
+    return Path(path).resolve().is_relative_to(FOLDER)
 
 
 def read(path: str, flawed: bool) -> str | None:
@@ -31,7 +31,7 @@ def read(path: str, flawed: bool) -> str | None:
     try:
         if not flawed and not inside(path):
             return None
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with Path(path).open(encoding="utf-8", errors="replace") as file:
             return file.read(20_000)
     except (OSError, ValueError):
         return None
@@ -49,7 +49,7 @@ def relative(flawed: bool):
 
 @flaw("/pathtraver/absolute", "GET", "POST")
 def absolute(flawed: bool):
-    return shown(os.path.join(FOLDER, asked("file", "guide.txt").replace("../", "")), flawed)
+    return shown(str(FOLDER / asked("file", "guide.txt").replace("../", "")), flawed)
 
 
 @flaw("/pathtraver/decoded-twice")
@@ -78,7 +78,7 @@ def prefix(flawed: bool):
     name = asked("file", "documents/guide.txt")
     if not name.startswith("documents/"):
         return page("<p>No such document</p>", 404)
-    return shown(f"{os.path.dirname(FOLDER)}/{name}", flawed)
+    return shown(f"{FOLDER.parent}/{name}", flawed)
 
 
 @flaw("/pathtraver/segment/<name>")
@@ -90,7 +90,7 @@ def segment(flawed: bool, name: str):
 def exists(flawed: bool):
     """Tells only whether a file is there."""
     path = f"{FOLDER}/{asked('file', 'guide.txt')}"
-    there = os.path.exists(path.split("\0")[0]) and (flawed or inside(path))
+    there = Path(path.split("\0")[0]).exists() and (flawed or inside(path))
     return page("<p>Available</p>" if there else "<p>Not available</p>")
 
 

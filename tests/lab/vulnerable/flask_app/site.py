@@ -47,5 +47,7 @@ def protect(response: Response) -> Response:
     bare = response.headers.pop("X-Bare", None)
     for name, value in () if bare else _HEADERS.items():
         response.headers.setdefault(name, value)
+    if request.is_secure:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
     response.headers.pop("Server", None)
     return response

@@ -189,8 +189,13 @@ const fields = (request, url, body) => {
   return kind.includes("form") ? { ...asked, ...Object.fromEntries(new URLSearchParams(body)) } : asked;
 };
 
+const index = fs.readFileSync(process.env.LAB_INDEX, "utf8");
 const server = http.createServer((request, answer) => {
   const url = new URL(request.url, "http://lab");
+  if (url.pathname === "/") {
+    answer.writeHead(200, HEADERS);
+    return answer.end(index);
+  }
   const found = /^\/(flawed|fixed)\/(.+)$/.exec(url.pathname);
   const view = found && VIEWS[found[2]];
   let body = "";

@@ -7,6 +7,10 @@ if (preg_match('#^/uploads/([\w.-]+)$#', $path, $found)) {
     serve_upload($found[1]);
     return;
 }
+if ($path === '/') {
+    readfile(getenv('LAB_INDEX'));
+    return;
+}
 if (!preg_match('#^/(flawed|fixed)/([\w/.-]+)$#', $path, $found)) {
     http_response_code(404);
     echo '<p>No such page</p>';
