@@ -5,6 +5,8 @@ from typing import Any
 
 from lxml import etree, html
 
+from scanners.pages.nesting import extent_of
+
 _XML_START = b"<?xml"
 
 
@@ -24,7 +26,9 @@ def xpath(source: str) -> etree.XPath:
 
 
 def document(text: bytes) -> Any | None:
-    """The tree of a page; None when there is none."""
+    """The tree of a page; None when there is none, or when it is made to cost too much."""
+    if extent_of(text.decode("latin-1")).excessive:
+        return None
     try:
         if text.startswith(_XML_START):
             parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=True, huge_tree=False)

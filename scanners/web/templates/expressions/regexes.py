@@ -19,6 +19,7 @@ _FROM_ODD = {odd: surrogate for surrogate, odd in _TO_ODD.items()}
 _ODD_LEAD = chr(_ODD_PLANE + 0x80).encode()[:2]
 _MEMORY = 64 * 1024 * 1024
 _MOST_MATCHES = 10_000
+_MOST_REPLACED = 200_000
 _GROUP = re.compile(rb"\$(?:\$|\{(\w+)\}|(\w+))")
 
 
@@ -80,7 +81,9 @@ class Regex:
         compiled = _compiled(self.pattern)
         searched, done = _searchable(text), 0
         pieces: list[bytes] = []
-        for found in compiled.finditer(searched):
+        for count, found in enumerate(compiled.finditer(searched)):
+            if count >= _MOST_REPLACED:
+                raise EvaluationError("too many matches to replace")
             start, end = found.span()
             if start == end == done and pieces:
                 continue

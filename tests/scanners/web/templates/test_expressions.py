@@ -170,6 +170,8 @@ HELPERS: dict[str, Value] = {
     'sha256("Hello")': b"185f8db32271fe25f561a6fc938b2e264306ec304eda518007d1764826381969",
     'mmh3("Hello")': b"316307400",
     'mmh3("")': b"0",
+    'mmh3("abcd")': b"1139631978",
+    'mmh3(hex_decode("ffffffffffffffffffffff"))': b"1357361945",
     'mmh3("The quick brown fox jumps over the lazy dog")': b"776992547",
     "hmac('sha1', 'test', 'scrt')": b"8856b111056d946d5c6c92a21b43c233596623c6",
     "hmac('sha256', 'test', 'scrt')": b"1f1bff5574f18426eb376d6dd5368a754e67a798aa2074644d5e3fd4c90c7a92",

@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scanners.web.templates.expressions.compiling import expression
 from scanners.web.templates.expressions.regexes import BadPattern, Regex, required_literal
+from scanners.web.templates.expressions.scope import Variables
+from scanners.web.templates.expressions.values import EvaluationError
 from scanners.web.templates.json_query import BadQuery, json_query, run_query
 from scanners.web.templates.xpath import BadPath, document, found_by, xpath
 
@@ -213,3 +216,25 @@ def test_a_required_text_is_in_every_match(pieces: list[str], text: str) -> None
         return
     if found:
         assert required_literal(pattern) in text.encode()
+
+
+HOSTILE = {
+    "attributes": b"<b " + b" ".join(b"a%d=1" % number for number in range(50_000)) + b">",
+    "nested": b"<div>" * 200_000,
+    "nested xml": b'<?xml version="1.0"?>' + b"<a>" * 100_000,
+    "wide": b"<i>x</i>" * 50_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.timeout(10)
+def test_pages_made_to_cost_much_do_not(name: str) -> None:
+    tree = document(HOSTILE[name])
+    assert tree is None or found_by(xpath("//nothing"), tree) == []
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("source", ['replace_regex(body, "A", "BB")', "mmh3(body)", 'repeat(body, "1000")'])
+def test_helpers_refuse_what_would_take_for_ever(source: str) -> None:
+    with pytest.raises(EvaluationError):
+        expression(source)(Variables({"body": b"A" * 6_000_000}))

@@ -7,7 +7,7 @@ import struct
 from scanners.web.templates.expressions.functions.registry import helper
 from scanners.web.templates.expressions.values import EvaluationError, Value, as_text
 
-_WORD = 0xFFFFFFFF
+_LONGEST_HASHED = 4 * 1024 * 1024
 
 
 @helper("md5", 1, costly=True)
@@ -46,26 +46,24 @@ def hmac(algorithm: Value, value: Value, key: Value) -> Value:
 @helper("mmh3", 1, costly=True)
 def mmh3(value: Value) -> Value:
     """MurmurHash3, 32 bits, seed 0, as signed decimal text."""
-    unsigned = murmur3(as_text(value))
+    text = as_text(value)
+    if len(text) > _LONGEST_HASHED:
+        raise EvaluationError("mmh3: no icon is that large")
+    unsigned = murmur3(text)
     return str(unsigned - (1 << 32) if unsigned >> 31 else unsigned).encode()
 
 
 def murmur3(data: bytes) -> int:
-    """MurmurHash3 x86, 32 bits, seed 0."""
+    """MurmurHash3 x86, 32 bits, seed 0. One step is written out twice: this loop runs over whole pages."""
     state, whole = 0, len(data) & ~3
     for (block,) in struct.iter_unpack("<I", data[:whole]):
-        state = _rotated(state ^ _mixed(block), 13) * 5 + 0xE6546B64 & _WORD
+        block = block * 0xCC9E2D51 & 0xFFFFFFFF
+        state ^= (block << 15 | block >> 17) * 0x1B873593 & 0xFFFFFFFF
+        state = (state << 13 & 0xFFFFFFFF | state >> 19) * 5 + 0xE6546B64 & 0xFFFFFFFF
     if whole < len(data):
-        state ^= _mixed(int.from_bytes(data[whole:], "little"))
+        block = int.from_bytes(data[whole:], "little") * 0xCC9E2D51 & 0xFFFFFFFF
+        state ^= (block << 15 & 0xFFFFFFFF | block >> 17) * 0x1B873593 & 0xFFFFFFFF
     state ^= len(data)
-    state = (state ^ state >> 16) * 0x85EBCA6B & _WORD
-    state = (state ^ state >> 13) * 0xC2B2AE35 & _WORD
+    state = (state ^ state >> 16) * 0x85EBCA6B & 0xFFFFFFFF
+    state = (state ^ state >> 13) * 0xC2B2AE35 & 0xFFFFFFFF
     return state ^ state >> 16
-
-
-def _mixed(block: int) -> int:
-    return _rotated(block * 0xCC9E2D51 & _WORD, 15) * 0x1B873593 & _WORD
-
-
-def _rotated(word: int, by: int) -> int:
-    return (word << by | word >> 32 - by) & _WORD
