@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.docs.blocks import ROOT, blocks_of
+from tests.lab.elasticsearch import connect, shared_elasticsearch
 
 PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs/how-to").glob("*.md"))
 ENGLISH = [page for page in PAGES if not page.endswith(".zh.md")]
+ELASTICSEARCH = "127.0.0.1:9200"
 _EXIT = re.compile(r"# exit (\d)")
 
 
@@ -21,14 +23,26 @@ def lines_of(page: str) -> list[str]:
     return [line for block in blocks_of(page) if block.language == "sh" for line in block.text.splitlines() if line]
 
 
+def with_a_server(lines: list[str]) -> list[str]:
+    """With a real Elasticsearch in place of the one that a page tells to have, and none of its indices yet."""
+    if not any(ELASTICSEARCH in line for line in lines):
+        return lines
+    server = shared_elasticsearch()
+    with connect(server) as client:
+        for name in client.indices.get(index="jindun-*"):
+            client.indices.delete(index=name)
+    return [line.replace(ELASTICSEARCH, server.url.partition("//")[2]) for line in lines]
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", PAGES)
 def test_the_commands_end_as_the_page_says(page: str, tmp_path: Path) -> None:
     """In one shell, for what is exported stays."""
     for block in blocks_of(page):
         if block.title:
             (tmp_path / block.title).write_text(block.text, "utf-8")
-    lines = lines_of(page)
+    lines = with_a_server(lines_of(page))
     script = "\n".join(f"echo {shlex.quote('$ ' + line)} >&2\n{line}\necho $? >> codes" for line in lines)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "JINDUN_HOME": "", "JINDUN_LANG": "en"}
