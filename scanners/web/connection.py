@@ -103,6 +103,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_body",
         "_buffer",
+        "_early",
         "_first_at",
         "_head",
         "_heads",
@@ -133,7 +134,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._head: Head | None = None
         self._body: Body | None = None
-        self._buffer = b""
+        self._buffer = self._early = b""
         self._interim = 0
         self._sent_at = self._first_at = self._heard_at = 0.0
 
@@ -154,6 +155,10 @@ class Connection(asyncio.Protocol):
         if self.flight is not None and self._transport is not None:
             self._sent_at = monotonic()
             self._transport.write(self.flight.wire)
+            if self._early:
+                early, self._early = self._early, b""
+                self._transport.resume_reading()
+                self.data_received(early)
 
     def abort(self) -> None:
         """Close it at once."""
@@ -164,7 +169,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         flight = self.flight
         if flight is None:
-            self.abort()
+            self._unasked(data)
             return
         self._heard_at = monotonic()
         if self._body is not None:
@@ -177,6 +182,14 @@ class Connection(asyncio.Protocol):
                 self._begin_body(head, data[len(head.raw) :], flight.limits)
                 return
         self._read_heads(self._buffer + data if self._buffer else data, flight)
+
+    def _unasked(self, data: bytes) -> None:
+        """A server that speaks first is heard when the first request is out; one that speaks later has had its say."""
+        if self.carried or self._transport is None:
+            self.abort()
+            return
+        self._early += data
+        self._transport.pause_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.closed = True

@@ -8,11 +8,13 @@ import struct
 import zlib
 from dataclasses import dataclass
 from time import monotonic
+from typing import Any
 
 import pytest
 
 from scanners.web.client import Client
 from scanners.web.limits import Limits
+from scanners.web.loop import run
 from scanners.web.message import Answer, Request
 from tests.hostile.servers import (
     HEAD,
@@ -71,6 +73,20 @@ async def empty_lines(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     while True:
         writer.write(b"\r\n" * 20000)
         await writer.drain()
+
+
+async def banner_first(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Speaks before it is asked, as ssh and mail servers do."""
+    writer.write(b"220 mail.example ESMTP\r\n")
+    await writer.drain()
+    await reader.read()
+
+
+async def answers_first(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Has the answer ready before the question."""
+    writer.write(OK)
+    await writer.drain()
+    await reader.read()
 
 
 async def resets_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -160,6 +176,8 @@ CASES: dict[str, Case] = {
     "status too long": Case(answering(b"HTTP/1.1 2000 OK\r\n\r\n"), "garbage"),
     "NUL in a header": Case(answering(HEAD + b"X: a\0b\r\nContent-Length: 0\r\n\r\n"), "garbage"),
     "header without a colon": Case(answering(HEAD + b"nothing\r\n\r\n"), "garbage"),
+    "a banner before the request": Case(banner_first, "garbage"),
+    "the answer before the request": Case(answers_first, "200", b"ok"),
     "closes at once": Case(answering(), "closed"),
     "reset at once": Case(resets_at_once, "reset"),
     "reset in the body": Case(resets_in_body, "cut-short", b"hello", truncated=True),
@@ -194,8 +212,12 @@ CASES: dict[str, Case] = {
 }
 
 
+LOOPS = [pytest.param(run, id="uvloop"), pytest.param(asyncio.run, id="asyncio", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("runner", LOOPS)
 @pytest.mark.parametrize("name", CASES)
-def test_a_hostile_server_gets_the_answer_it_deserves(name: str) -> None:
+def test_a_hostile_server_gets_the_answer_it_deserves(name: str, runner: Any) -> None:
     case = CASES[name]
 
     async def work(client: Client) -> Answer:
@@ -206,7 +228,7 @@ def test_a_hostile_server_gets_the_answer_it_deserves(name: str) -> None:
             return answer
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    answer = asking(work, limits=Limits(body_bytes=2 * MIB))
+    answer = asking(work, limits=Limits(body_bytes=2 * MIB), runner=runner)
     assert outcome(answer) == case.outcome, answer
     response = answer.response
     if case.body is not None:

@@ -5,7 +5,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
@@ -262,24 +262,15 @@ def test_a_closed_port_and_a_name_that_is_none() -> None:
 
 def test_an_address_that_swallows_everything_times_out() -> None:
     async def work(client: Client) -> Answer:
-        # The backlog of a socket that nobody accepts from: its queue is filled, the next connection hangs.
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0, backlog=1, start_serving=False)
-        listener = server.sockets[0]
-        listener._sock.listen(0)  # type: ignore[attr-defined]
-        port = listener.getsockname()[1]
-        fillers = []
-        for _ in range(4):
-            filler = socket.socket()
-            filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", port))
-            fillers.append(filler)
-        try:
-            return await client.exchange(Target("http", "127.0.0.1", port), GET)
-        finally:
-            for filler in fillers:
-                filler.close()
-            server.close()
+        # A socket that nobody accepts from: once its queue is full, the next connection hangs.
+        with closing(socket.socket()) as listener, ExitStack() as fillers:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(0)
+            for _ in range(4):
+                filler = fillers.enter_context(closing(socket.socket()))
+                filler.setblocking(False)
+                filler.connect_ex(listener.getsockname())
+            return await client.exchange(Target("http", "127.0.0.1", listener.getsockname()[1]), GET)
 
     assert outcome(asking(work)) == "timed-out connect"
 

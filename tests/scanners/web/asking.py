@@ -10,6 +10,7 @@ from scanners.safety import Safety
 from scanners.scope import Guard
 from scanners.web.client import Client
 from scanners.web.limits import Limits, Patience
+from scanners.web.loop import run as run_fast
 from scanners.web.message import Answer, Request, Target
 from scanners.web.pace import Pace
 from tests.hostile.servers import Listener, listening
@@ -37,9 +38,10 @@ def asking(
     pace: Pace = FAST,
     patience: Patience = BRISK,
     limits: Limits | None = None,
+    runner: Callable[[Coroutine[Any, Any, Given]], Given] = run_fast,
     **options: Any,
 ) -> Given:
-    """Run a coroutine with a client of its own."""
+    """Run a coroutine with a client of its own, in the loop that scans run in."""
 
     async def run() -> Given:
         async with Client(
@@ -47,7 +49,7 @@ def asking(
         ) as client:
             return await work(client)
 
-    return asyncio.run(run())
+    return runner(run())
 
 
 def at(server: Listener, scheme: str = "http") -> Target:
