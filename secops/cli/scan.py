@@ -12,6 +12,7 @@ from secops.cli.options import AsJson
 from secops.cli.run_views import StepLines, print_run
 from secops.cli.scan_views import coverage, progress_bar, worst_findings
 from secops.cli.tables import console, plain, print_json
+from secops.cli.web_scan import HELP, web
 from secops.model.city import Asset, AssetKind, System
 from secops.model.finding import Finding
 from secops.model.outcome import Evaluation
@@ -55,6 +56,7 @@ Learn = Annotated[
 
 @verb.callback()
 def scan(
+    context: typer.Context,
     system: Systems = None,
     asset: Assets = None,
     kind: Kinds = None,
@@ -64,6 +66,8 @@ def scan(
     as_json: AsJson = False,
 ) -> None:
     """Scan, print, perhaps react."""
+    if context.invoked_subcommand:
+        return
     with open_home() as home:
         chosen = _chosen(home, system or [], asset or [], kind or [])
         pairs = home.eyes.pairs(chosen, check or [])
@@ -84,6 +88,9 @@ def scan(
         if as_json:
             _show_json(home, scanned, runs)
         sys.exit(_exit_code(scanned))
+
+
+verb.command("web", help=HELP)(web)
 
 
 def _learn(home: Home, pairs: Sequence[Pair], as_json: bool) -> int:

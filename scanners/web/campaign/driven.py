@@ -8,7 +8,6 @@ from scanners.web.cookies import CookieJar
 from scanners.web.templates.running import Match, Outcome, Send, TemplateRun
 
 
-
 class Purpose(Enum):
     """Why a template is run."""
 

@@ -36,16 +36,19 @@ class Shared:
 class Repertoire:
     """Templates, those that begin with the same request side by side, the most asked first."""
 
-    def __init__(self, templates: Iterable[Template]) -> None:
+    def __init__(self, templates: Iterable[Template], *, indexed: bool = True) -> None:
+        """`indexed`: search pages for the words of all templates at once; only where each id stands for one template."""
         given = tuple(templates)
         numbered = _Numbering()
-        asks = {template.identity: numbered.steps_of(template) for template in given}
+        asks = {id(template): numbered.steps_of(template) for template in given}
         self.requests: tuple[Shared, ...] = numbered.shared()
-        self.templates: tuple[Template, ...] = tuple(sorted(given, key=lambda one: self._rank(asks[one.identity])))
-        self.asks: "tuple[tuple[array[int], ...], ...]" = tuple(asks[one.identity] for one in self.templates)
+        self.templates: tuple[Template, ...] = tuple(sorted(given, key=lambda one: self._rank(asks[id(one)])))
+        self.asks: tuple[tuple[array[int], ...], ...] = tuple(asks[id(one)] for one in self.templates)
         """Of each template, by block and step: the number of the request, or NOT_SHARED."""
         self.literals = Literals(
-            template for template, steps in zip(self.templates, self.asks, strict=True) if self._is_crowded(steps)
+            template
+            for template, steps in zip(self.templates, self.asks, strict=True)
+            if indexed and self._is_crowded(steps)
         )
         self.shared: tuple[frozenset[int], ...] = tuple(
             frozenset(number for steps in blocks for number in steps if number != NOT_SHARED) for blocks in self.asks
@@ -78,7 +81,9 @@ class _Numbering:
 
     def steps_of(self, template: Template) -> "tuple[array[int], ...]":
         own = frozenset(name for name, _ in template.variables)
-        steps = tuple(array("i", (self._number(block, text, own) for text in _texts(block))) for block in template.blocks)
+        steps = tuple(
+            array("i", (self._number(block, text, own) for text in _texts(block))) for block in template.blocks
+        )
         for number in {one for block in steps for one in block if one != NOT_SHARED}:
             self._askers[number] += 1
         return steps

@@ -5,8 +5,8 @@ There is no task for a request: the client calls back, and `_go_on` does whateve
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from time import monotonic
@@ -35,7 +35,7 @@ from scanners.web.message import Answer, Reason, Request
 from scanners.web.redirects import NONE, Follow
 from scanners.web.templates.out_of_band import Interaction, Listen, OutOfBand
 from scanners.web.templates.page import Page, pages_of
-from scanners.web.templates.running import Match, Outcome, Received, Send, run
+from scanners.web.templates.running import Outcome, Received, Send, run
 from scanners.web.templates.site import Site
 from secops.model import outcome as endings
 from secops.model.text import Text
@@ -71,7 +71,8 @@ class Manner:
     now: datetime
     at_once: int = 16
     """Requests under way to one site."""
-    user_agent: str = ""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """Variables that somebody gives values, as a name and a password to log in with."""
     looks_seconds: tuple[float, ...] = _LOOKS_SECONDS
 
 
@@ -120,7 +121,7 @@ class SiteRun:
         self._out_of_band, self._hears = out_of_band, hears
         self._answers: Answers[Driven, Arrived] = Answers(repertoire.waiting(gate.all))
         self._indices: Iterator[int] = iter(())
-        self._ready: "deque[tuple[Driven, Received | None]]" = deque()
+        self._ready: deque[tuple[Driven, Received | None]] = deque()
         self._asking: deque[Asking] = deque()
         self._under_way = self._live = self._delayed = 0
         self._turning = self._finished = self._second_round = False
@@ -207,9 +208,8 @@ class SiteRun:
 
     def _begin(self, index: int, purpose: Purpose = Purpose.TEST, parent: Driven | None = None) -> None:
         manner, template = self._manner, self._repertoire.templates[index]
-        extra = {"user_agent": manner.user_agent} if manner.user_agent else {}
         try:
-            generator = run(template, self.site, manner.seed, manner.now, self._out_of_band, **extra)
+            generator = run(template, self.site, manner.seed, manner.now, self._out_of_band, manner.given)
         except Exception as error:
             self._end_unrun(index, _bug(error))
             return
@@ -492,7 +492,9 @@ class SiteRun:
         template = self._repertoire.templates[driven.index]
         outcome, reason = verdict(template, driven)
         sent = driven.outcome.sent if driven.outcome else 0
-        self._tell(driven.index, Ended(str(self.site), template, outcome, reason, driven.matches, sent, driven.discarded))
+        self._tell(
+            driven.index, Ended(str(self.site), template, outcome, reason, driven.matches, sent, driven.discarded)
+        )
 
     def _end_unrun(self, index: int, trouble: Trouble) -> None:
         template = self._repertoire.templates[index]

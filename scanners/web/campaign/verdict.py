@@ -10,7 +10,9 @@ from secops.model.text import Text
 
 _LACKS = re.compile(r"no value for (.+)")
 _CLEAN = Text("已测试,未匹配", "tested, no match")
-_NO_LISTENER = Text("模板需要带外监听,本次没有可被目标访问的监听", "needs an out-of-band listener that the target can reach")
+_NO_LISTENER = Text(
+    "模板需要带外监听,本次没有可被目标访问的监听", "needs an out-of-band listener that the target can reach"
+)
 
 
 def verdict(template: Template, run: Driven) -> tuple[Outcome, Text]:

@@ -1,0 +1,121 @@
+"""Templates against many sites in one process, a few sites at a time."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Protocol
+
+from scanners.web.campaign.ended import Ended
+from scanners.web.campaign.found import of_match, template_check
+from scanners.web.campaign.gating import Gate, Products
+from scanners.web.campaign.ledger import Entry
+from scanners.web.campaign.repertoire import Repertoire
+from scanners.web.campaign.site_run import Hears, Manner, SiteRun
+from scanners.web.client import Client
+from scanners.web.templates.out_of_band import OutOfBand
+from scanners.web.templates.site import Site
+
+_SITES_AT_ONCE = 24
+
+
+class Listener(OutOfBand, Hears, Protocol):
+    """Gives addresses and hears who asks for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A site and the templates that are to be run against it, by their place in the repertoire."""
+
+    site: Site
+    indices: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What all sites together have seen."""
+
+    asked: int = 0
+    sent: int = 0
+    controls: int = 0
+    fingerprints: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By site: the products that it names."""
+
+
+@dataclass(slots=True)
+class Campaign:
+    """One batch of work for a client."""
+
+    client: Client
+    repertoire: Repertoire
+    manner: Manner
+    on_entry: Callable[[Entry], None]
+    products: Products | None = None
+    """None: nothing is gated."""
+    listener: Listener | None = None
+    listens_at: str = ""
+    """The address of the listener."""
+    tally: Tally = field(default_factory=Tally)
+    running: list[SiteRun] = field(default_factory=list)
+
+    async def run(self, assignments: Iterable[Assignment], at_once: int = _SITES_AT_ONCE) -> None:
+        """Until every template has ended on its sites. Raises what is our bug."""
+        waiting = deque(assignments)
+        done = asyncio.Event()
+        errors: list[BaseException] = []
+
+        def next_site(ended: SiteRun | None = None) -> None:
+            if ended is not None:
+                self._count(ended)
+                errors.extend([ended.error] if ended.error is not None else ())
+            while waiting and len(self.running) < at_once:
+                self._start(waiting.popleft(), next_site)
+            if not self.running or errors:
+                done.set()
+
+        next_site()
+        await done.wait()
+        if errors:
+            raise errors[0]
+
+    def _start(self, assignment: Assignment, on_done: Callable[[SiteRun], None]) -> None:
+        gate = Gate(assignment.indices, self.products)
+        listener = self.listener if self.listener and can_call(assignment.site.target.host, self.listens_at) else None
+        site_run = SiteRun(
+            self.client, assignment.site, self.repertoire, gate, self.manner, self._tell, on_done, listener, listener
+        )
+        self.running.append(site_run)
+        site_run.start()
+
+    def _count(self, ended: SiteRun) -> None:
+        self.running.remove(ended)
+        counts, tally = ended.counts, self.tally
+        tally.asked += counts.asked
+        tally.sent += counts.sent
+        tally.controls += counts.controls
+        tally.fingerprints[str(ended.site)] = tuple(sorted(ended.gate.seen))
+
+    def _tell(self, ended: Ended) -> None:
+        self.on_entry(entry_of_ended(ended))
+
+
+def entry_of_ended(ended: Ended) -> Entry:
+    """The entry of the ledger."""
+    found = tuple(one for match in ended.matches for one in of_match(match))
+    return Entry(
+        ended.site, template_check(ended.template.identity), ended.outcome, ended.reason, ended.template.digest, found,
+        ended.discarded, ended.sent,
+    )  # fmt: skip
+
+
+def can_call(host: str, listens_at: str) -> bool:
+    """Whether a site could reach the listener: one on loopback is heard from sites on loopback alone."""
+    return bool(listens_at) and (not _is_loopback(listens_at) or _is_loopback(host))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,347 @@
+"""`secops scan web`: templates and our own checks against web sites, with a ledger of what was tested."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.spinner import Spinner
+
+from scanners.safety import Safety
+from secops.cli.options import AsJson
+from secops.cli.tables import console, plain, print_json
+from secops.cli.web_scan_views import plan_as_json, show_plan, show_scanned
+from secops.model.city import Asset
+from secops.model.text import Text
+from secops.service.authorising import authorised_scope
+from secops.service.home import FILE, Home, open_home
+from secops.service.web_recording import assets_by_site, record
+from secops.service.web_scanning import WebScanned, WebState, WebWish, plan_web, read_jobs, scan_web, unwatched
+from secops.store.event import Recorded
+from secops.support.clock import now
+from secops.support.errors import BadInput
+from secops.support.language import say
+
+HELP = say(
+    zh="扫描网站:模板(nuclei 格式)、爬取、主动与被动检查。每个(目标,检查)都有结论,测得太少即为未完成。"
+    "退出码:0 无发现,1 有发现,2 输入有误,3 未完成。",
+    en="Scan web sites: templates (nuclei's format), crawl, active and passive checks. Every (target, check) ends; too "
+    "little tested is incomplete. Exit codes: 0 nothing found, 1 something found, 2 bad input, 3 incomplete.",
+)
+Urls = Annotated[list[str] | None, typer.Argument(metavar="URL...", help=say(zh="目标网址。", en="The targets."))]
+Targets = Annotated[
+    Path | None, typer.Option(metavar="FILE", help=say(zh="目标文件,每行一个网址。", en="File of targets, one a line."))
+]
+Templates = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="DIR",
+        help=say(
+            zh="模板目录、文件或归档,另加自带模板。",
+            en="Directory, file or archive of templates, beside the shipped ones.",
+        ),
+    ),
+]
+Jobs = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help=say(
+            zh='每行一个 {"template": 路径, "url": 网址}:只对各自目标执行各自模板。',
+            en='One {"template": path, "url": address} a line: each template against its own target, nothing else.',
+        ),
+    ),
+]
+Profile = Annotated[
+    Safety,
+    typer.Option(
+        help=say(
+            zh="safe 只发 GET、HEAD、OPTIONS;normal 也提交;intrusive 可写入、上传、试口令。",
+            en="safe: GET, HEAD, OPTIONS only; normal submits too; intrusive may write, upload, try passwords.",
+        )
+    ),
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        help=say(
+            zh="每个地址每秒最多请求数,从一开始就用;缺省为由慢到 150。",
+            en="Requests a second to one address, from the start on; by default slow at first, up to 150.",
+        ),
+    ),
+]
+Connections = Annotated[
+    int, typer.Option(min=1, max=256, help=say(zh="每个地址的连接数。", en="Connections to one address."))
+]
+SessionFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--session",
+        metavar="FILE",
+        help=say(
+            zh="会话文件:如何登录;再给一个,即以第二人检查越权。",
+            en="Session file: how to log in; a second one is another person, to tell whose objects are whose.",
+        ),
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.jsonl",
+        help=say(
+            zh="发现写入该文件,每行一个 JSON;缺省写入存储。",
+            en="Write findings here, one JSON a line, not to the store.",
+        ),
+    ),
+]
+Plan = Annotated[
+    bool,
+    typer.Option(
+        "--plan", help=say(zh="只显示将发送什么、为什么、节省多少。", en="Only tell what would be sent, and why.")
+    ),
+]
+NoGating = Annotated[
+    bool,
+    typer.Option(
+        "--no-gating",
+        help=say(zh="也测试没有迹象表明存在的产品。", en="Test templates of products that nothing tells of, too."),
+    ),
+]
+NoChecks = Annotated[
+    bool,
+    typer.Option(
+        "--no-checks",
+        help=say(zh="只执行模板,不爬取、不做自带检查。", en="Templates only: no crawl, no checks of ours."),
+    ),
+]
+NoShipped = Annotated[
+    bool, typer.Option("--no-shipped", help=say(zh="不用自带模板。", en="Without the shipped templates."))
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume", help=say(zh="接着做被中断的同一扫描。", en="Go on with the same scan, which was cut off.")
+    ),
+]
+Since = Annotated[
+    str,
+    typer.Option(
+        metavar="SCAN",
+        help=say(
+            zh="只做自该扫描以来新的或改过的模板,以及有变化的站点。",
+            en="Only templates that are new or changed since that scan, and targets that look different.",
+        ),
+    ),
+]
+JournalFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--journal",
+        metavar="FILE",
+        help=say(zh="日志文件;缺省在工作目录中。", en="Journal; by default in the home."),
+    ),
+]
+ListenAt = Annotated[
+    str,
+    typer.Option(
+        metavar="ADDRESS",
+        help=say(
+            zh="带外监听地址,目标须能访问;空则不监听。",
+            en="Where calls from the targets are heard; they must be able to reach it. Empty: nowhere.",
+        ),
+    ),
+]
+Seed = Annotated[str, typer.Option(help=say(zh="随机数种子。", en="Seed of everything random."))]
+Enough = Annotated[
+    float,
+    typer.Option(
+        min=0.0, max=1.0, help=say(zh="适用项中须测试的比例。", en="Share of what applies that must be tested.")
+    ),
+]
+MaxPages = Annotated[int, typer.Option(min=1, help=say(zh="每站最多爬取请求数。", en="Requests of a crawl at most."))]
+ScopeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scope",
+        metavar="NETWORK",
+        help=say(zh="没有工作目录时:授权网段。", en="Without a home: a network that may be scanned."),
+    ),
+]
+ApprovedBy = Annotated[
+    str, typer.Option(metavar="NAME", help=say(zh="没有工作目录时:谁批准的。", en="Without a home: who approved it."))
+]
+
+
+def web(
+    urls: Urls = None,
+    targets: Targets = None,
+    templates: Templates = None,
+    jobs: Jobs = None,
+    profile: Profile = Safety.NORMAL,
+    rate: Rate = None,
+    connections: Connections = 8,
+    session: SessionFiles = None,
+    output: Output = None,
+    plan: Plan = False,
+    no_gating: NoGating = False,
+    no_checks: NoChecks = False,
+    no_shipped: NoShipped = False,
+    resume: Resume = False,
+    since: Since = "",
+    journal: JournalFile = None,
+    listen_at: ListenAt = "127.0.0.1",
+    seed: Seed = "1",
+    enough: Enough = 0.95,
+    max_pages: MaxPages = 2000,
+    scope: ScopeOption = None,
+    approved_by: ApprovedBy = "",
+    as_json: AsJson = False,
+) -> None:
+    """Scan, record or write, tell."""
+    with ExitStack() as stack:
+        home = _home(stack)
+        named = (*(urls or ()), *_targets(targets))
+        chosen = read_jobs(jobs) if jobs else ()
+        if bool(named) == bool(chosen):
+            raise BadInput(Text("须给出目标网址,或用 --jobs 给出任务", "name targets, or jobs with --jobs; not both"))
+        wish = WebWish(
+            scope=authorised_scope(home, tuple(scope or ()), approved_by),
+            urls=named,
+            jobs=chosen,
+            templates=tuple(templates or ()),
+            shipped=not no_shipped,
+            checks=not no_checks,
+            profile=profile,
+            rate=rate,
+            connections=connections,
+            gating=not no_gating,
+            sessions=tuple(session or ()),
+            seed=seed,
+            enough=enough,
+            listens_at=listen_at,
+            max_pages=max_pages,
+            journal=journal,
+            journals=home.state / "web-scans" if home else None,
+            resume=resume,
+            since=since,
+            audit=home.state / "web-audit.jsonl" if home else None,
+            cache=home.state / "templates" if home else _user_cache(),
+            kill_file=home.state / "stop-scans" if home else None,
+        )
+        if plan:
+            planned = plan_web(wish)
+            print_json(plan_as_json(planned)) if as_json else show_plan(planned)
+            return
+        sys.exit(_scan(home, wish, output, as_json))
+
+
+def _scan(home: Home | None, wish: WebWish, output: Path | None, as_json: bool) -> int:
+    """The exit code."""
+    assets = _assets(home, wish) if output is None else {}
+    file = _opened(output) if output else None
+    started = now()
+    with _live(quiet=as_json) as watch:
+        scanned = scan_web(wish, watch)
+    recorded = Recorded()
+    lines = [found.line() for _, found in scanned.ledger.found]
+    if file is not None:
+        with file:
+            file.write(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    elif home is not None and assets:
+        recorded = record(home.store, home.inventory, scanned, assets, started)
+        home.reviewer()()
+    loose = [line for line, (entry, _) in zip(lines, scanned.ledger.found, strict=True) if entry.site not in assets]
+    if as_json:
+        print_json(_as_json(scanned, recorded, lines))
+    else:
+        if file is None:
+            sys.stdout.buffer.write(b"".join(orjson.dumps(line) + b"\n" for line in loose))
+            sys.stdout.buffer.flush()
+        show_scanned(scanned, recorded if assets else None)
+    if not scanned.ledger.complete:
+        return 3
+    return 1 if scanned.ledger.found else 0
+
+
+def _assets(home: Home | None, wish: WebWish) -> dict[str, Asset]:
+    """Where findings of each site go; sites that no asset holds are told on the output instead."""
+    sites = dict.fromkeys((*wish.urls, *(job.url for job in wish.jobs)))
+    return assets_by_site(home.inventory, sites) if home is not None else {}
+
+
+def _home(stack: ExitStack) -> Home | None:
+    """The home, when there is one; one that was named must be there."""
+    named = os.environ.get("JINDUN_HOME")
+    return stack.enter_context(open_home()) if named or Path(FILE).is_file() else None
+
+
+def _user_cache() -> Path:
+    """Where read templates are kept when there is no home."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jindun" / "templates"
+
+
+def _targets(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(Text(f"无法读取 {path}:{error}", f"{path} cannot be read: {error}")) from None
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def _opened(path: Path) -> Any:
+    """Opened before anything is sent: a scan of hours must not end without a place for what it found."""
+    try:
+        return path.open("wb")
+    except OSError as error:
+        why = error.strerror
+        raise BadInput(Text(f"无法写入 {path}:{why}", f"{path} cannot be written: {why}")) from None
+
+
+def _as_json(scanned: WebScanned, recorded: Recorded, lines: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "scan": scanned.id,
+        "complete": scanned.ledger.complete,
+        "requests": scanned.tally.sent,
+        "targets": [
+            {"url": one.site, "share": round(one.share, 4), **{outcome.value: n for outcome, n in one.counts.items()}}
+            for one in scanned.ledger.coverage()
+        ],
+        "untested": [
+            {"outcome": outcome, "reason": reason, "count": count}
+            for (outcome, reason), count in scanned.ledger.reasons.most_common()
+        ],
+        "refused_templates": len(scanned.refused),
+        "recorded": recorded,
+        "findings": lines,
+    }
+
+
+@contextmanager
+def _live(quiet: bool) -> Iterator[Callable[[WebState], None]]:
+    """What goes on, while it goes on, for a terminal."""
+    screen = console(stderr=True)
+    if quiet or not screen.is_terminal:
+        yield unwatched
+        return
+    spinner = Spinner("dots")
+    with Live(spinner, console=screen, transient=True, refresh_per_second=4) as live:
+
+        def watch(state: WebState) -> None:
+            phases = {"templates": ("模板", "templates"), "crawl": ("爬取", "crawl"), "checks": ("检查", "checks")}
+            zh, en = phases[state.phase]
+            spinner.update(text=plain(say(zh=zh, en=en), "bold"))
+            zh = f"请求 {state.sent} · 每秒 {state.rate:.0f} · 发现 {state.found} · 结论 {state.ended}/{state.total}"
+            en = f"{state.sent} requests · {state.rate:.0f}/s · {state.found} found · {state.ended}/{state.total} ended"
+            covered = say(zh=f"已测 {state.share:.1%}", en=f"{state.share:.1%} tested")
+            live.update(Group(spinner, plain(f"  {say(zh=zh, en=en)} · {covered}", "dim")))
+
+        yield watch

@@ -1,0 +1,536 @@
+"""Scans of web sites: templates, crawl and checks, journal and sessions put together for one call."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+import orjson
+
+import scanners.web.templates
+from scanners.audit import AuditLog
+from scanners.safety import Safety
+from scanners.scope import Guard, Scope
+from scanners.web.campaign.campaign import Assignment, Campaign, Tally, can_call
+from scanners.web.campaign.fingerprint import fingerprint
+from scanners.web.campaign.forecast import Forecast, forecast
+from scanners.web.campaign.found import template_check
+from scanners.web.campaign.gating import Products
+from scanners.web.campaign.journal import Recorded, ScanJournal, head_of, identity_of, read_journal
+from scanners.web.campaign.ledger import ENOUGH, Entry, Ledger
+from scanners.web.campaign.repertoire import Repertoire
+from scanners.web.campaign.site_checks import Examination, Sessions, SiteChecks, examination_of
+from scanners.web.campaign.site_run import Manner
+from scanners.web.canary import Canary, watched
+from scanners.web.client import Client
+from scanners.web.crawl.crawl import crawl
+from scanners.web.crawl.journal import CrawlJournal
+from scanners.web.crawl.plan import Crawled, CrawlPlan
+from scanners.web.loop import run as run_loop
+from scanners.web.message import Request
+from scanners.web.out_of_band import OutOfBand
+from scanners.web.pace import Pace
+from scanners.web.sessions.keeper import SessionKeeper
+from scanners.web.sessions.session_file import load_session
+from scanners.web.templates.coverage import reason_text
+from scanners.web.templates.library import Library, load
+from scanners.web.templates.model import Refused, Template
+from scanners.web.templates.selection import USUALLY_EXCLUDED
+from scanners.web.templates.site import Site, site_of
+from secops.execution.secrets import Secrets
+from secops.model.outcome import Outcome
+from secops.model.text import Text
+from secops.support.clock import now
+from secops.support.errors import BadInput
+
+SHIPPED = Path(scanners.web.templates.__path__[0]) / "shipped"
+_ASKED_FOR = frozenset({"intrusive", "fuzz", "default-login"})
+"""Tags whose templates run in intrusive scans alone; the others that are usually left out never run."""
+_TOLD_SECONDS = 0.25
+_SITES_WITH_CANARY = 32
+_SITES_CRAWLED_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One template against one URL."""
+
+    template: Path
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebWish:
+    """What somebody wants scanned, and how."""
+
+    scope: Scope
+    urls: tuple[str, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    """Instead of URLs: these templates alone, and nothing else."""
+    templates: tuple[Path, ...] = ()
+    """Beside the shipped ones."""
+    shipped: bool = True
+    checks: bool = True
+    """Crawl, and our own checks on what is found."""
+    profile: Safety = Safety.NORMAL
+    rate: float | None = None
+    """Requests a second to one address from the start on; None: careful, growing to 150."""
+    connections: int = 8
+    """To one address."""
+    gating: bool = True
+    sessions: tuple[Path, ...] = ()
+    """How the first person logs in, and a second one."""
+    seed: str = "1"
+    enough: float = ENOUGH
+    """Share of what applies that must be tested."""
+    listens_at: str = "127.0.0.1"
+    """Where calls from the sites are heard; empty: nowhere."""
+    max_pages: int = 2000
+    journal: Path | None = None
+    journals: Path | None = None
+    """Folder of journals, for those without a name of their own."""
+    resume: bool = False
+    """Go on where a killed scan of the same was."""
+    since: str = ""
+    """An earlier scan, by the name of its journal or its id: what has not changed since is left out."""
+    audit: Path | None = None
+    cache: Path | None = None
+    kill_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebState:
+    """Where a scan is, for whoever watches."""
+
+    phase: str
+    """`templates`, `crawl` or `checks`."""
+    sent: int
+    rate: float
+    """Requests a second, of late."""
+    found: int
+    ended: int
+    total: int
+    """Of (target, check)."""
+    share: float
+    """Tested, of what applied so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebScanned:
+    """A scan that has ended."""
+
+    id: str
+    ledger: Ledger
+    tally: Tally
+    refused: tuple[Refused, ...]
+    """Templates that are not run, with their reasons."""
+    entries: tuple[Entry, ...]
+
+
+Watch = Callable[[WebState], None]
+
+
+def unwatched(_state: WebState) -> None:
+    """Nobody watches."""
+
+
+def scan_web(wish: WebWish, watch: Watch = unwatched) -> WebScanned:
+    """Scan. Raises BadInput for what cannot be used: URLs, templates, jobs, session files, journals."""
+    return _WebScan(wish, watch).run()
+
+
+def plan_web(wish: WebWish) -> "WebPlan":
+    """What a scan would do, without sending anything. Raises BadInput."""
+    scan = _WebScan(wish, unwatched)
+    chosen = [(site, forecast(scan.repertoire, indices, scan.products)) for site, indices in scan.assigned.items()]
+    return WebPlan(tuple((str(site), one) for site, one in chosen), len(scan.excluded), scan.refused)
+
+
+@dataclass(frozen=True, slots=True)
+class WebPlan:
+    """What a scan would do."""
+
+    sites: tuple[tuple[str, Forecast], ...]
+    excluded: int
+    """Templates that the profile leaves out by their tags."""
+    refused: tuple[Refused, ...]
+
+
+def read_jobs(path: Path) -> tuple[Job, ...]:
+    """Jobs, one JSON object a line; paths start here, else beside the file. Raises BadInput with the line."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise BadInput(Text(f"无法读取 {path}:{error.strerror}", f"{path} cannot be read: {error.strerror}")) from None
+    return tuple(_job(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
+
+
+def _job(path: Path, number: int, line: bytes) -> Job:
+    try:
+        row = orjson.loads(line)
+        template, url = row["template"], row["url"]
+        if not isinstance(template, str) or not isinstance(url, str):
+            raise TypeError(template)
+    except (ValueError, KeyError, TypeError):
+        zh, en = '应为 {"template": 路径, "url": 网址}', 'expected {"template": path, "url": address}'
+        raise BadInput(Text(f"{path}:{number}:{zh}", f"{path}:{number}: {en}")) from None
+    found = Path(template) if Path(template).exists() else path.parent / template
+    if not found.is_file():
+        raise BadInput(
+            Text(f"{path}:{number}:没有模板 {template}", f"{path}:{number}: there is no template {template}")
+        )
+    site_of(url)
+    return Job(found, url)
+
+
+class _WebScan:
+    def __init__(self, wish: WebWish, watch: Watch) -> None:
+        self._wish, self._watch = wish, watch
+        self.refused: tuple[Refused, ...] = ()
+        self.excluded: list[Template] = []
+        self.assigned: dict[Site, tuple[int, ...]] = {}
+        self._named: dict[Site, str] = {}
+        self._skipped: list[Entry] = []
+        self.repertoire = self._load_jobs() if wish.jobs else self._load()
+        self.products = Products(self.repertoire.templates) if wish.gating and not wish.jobs else None
+        self.id = f"{now():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+        self._ledger = Ledger(wish.enough)
+        self._ledger.name(map(str, self.assigned))
+        self._entries: list[Entry] = []
+        self._tally = Tally()
+        self._journal: ScanJournal | None = None
+        self._path: Path | None = None
+        self._phase = "templates"
+        self._expected = 0
+        self._campaign: Campaign | None = None
+        self._checked: list[SiteChecks] = []
+        self._crawled_requests = 0
+        self._told = (monotonic(), 0, 0.0)
+
+    # What is to be done.
+
+    def _load(self) -> Repertoire:
+        wish = self._wish
+        paths = [*([SHIPPED] if wish.shipped else []), *wish.templates]
+        library = load(paths, wish.cache) if paths else Library((), ())
+        self.refused = library.refused
+        left_out = frozenset(USUALLY_EXCLUDED) - (_ASKED_FOR if wish.profile is Safety.INTRUSIVE else frozenset())
+        chosen = [one for one in library.templates if not left_out & set(one.info.tags)]
+        self.excluded = [one for one in library.templates if left_out & set(one.info.tags)]
+        repertoire = Repertoire(chosen)
+        every = tuple(range(len(repertoire.templates)))
+        self.assigned = {site_of(url): every for url in dict.fromkeys(wish.urls)}
+        return repertoire
+
+    def _load_jobs(self) -> Repertoire:
+        """Each file once, whatever its id."""
+        loaded = {path: load([path]) for path in dict.fromkeys(job.template for job in self._wish.jobs)}
+        templates = {path: library.templates[0] for path, library in loaded.items() if library.templates}
+        self.refused = tuple(refused for library in loaded.values() for refused in library.refused)
+        identities = {template.identity for template in templates.values()}
+        repertoire = Repertoire(templates.values(), indexed=len(identities) == len(templates))
+        place = {id(template): index for index, template in enumerate(repertoire.templates)}
+        wanted: dict[Site, dict[int, None]] = {}
+        for job in self._wish.jobs:
+            site = site_of(job.url)
+            chosen = wanted.setdefault(site, {})
+            if job.template in templates:
+                chosen[place[id(templates[job.template])]] = None
+            else:
+                self._skipped.append(_refused_entry(str(site), job.template, loaded[job.template].refused))
+        self.assigned = {site: tuple(sorted(indices)) for site, indices in wanted.items()}
+        return repertoire
+
+    def run(self) -> WebScanned:
+        """Everything."""
+        recorded = self._recorded()
+        self.id, seed = (recorded.scan, recorded.seed) if recorded else (self.id, self._wish.seed)
+        with self._open_journal(recorded, seed) or nullcontext() as journal:
+            self._journal = journal
+            for entry in recorded.entries if recorded else ():
+                self._count(entry)
+            self._skip_what_is_left_out(recorded)
+            run_loop(self._scan(recorded, seed))
+            if journal is not None and not self._ledger.stopped:
+                journal.end()
+        return WebScanned(self.id, self._ledger, self._tally, self.refused, tuple(self._entries))
+
+    def _recorded(self) -> Recorded | None:
+        """The scan that is to go on. Raises BadInput when there is none."""
+        if not self._wish.resume:
+            return None
+        path = self._wish.journal or self._unfinished()
+        if path is None or not path.is_file():
+            raise BadInput(Text("没有可以继续的扫描日志", "there is no journal of a scan that could go on"))
+        recorded = read_journal(path)
+        if recorded.identity != self._identity():
+            raise BadInput(
+                Text(
+                    f"{path} 是另一次扫描的日志(目标、模板或设置不同)",
+                    f"{path} is the journal of another scan (other targets, templates or settings)",
+                )
+            )
+        return recorded
+
+    def _unfinished(self) -> Path | None:
+        """The newest journal of this very scan that was not brought to its end."""
+        folder, identity = self._wish.journals, self._identity()
+        candidates = sorted(folder.glob("*.jsonl"), reverse=True) if folder else []
+        same = (path for path in candidates if head_of(path).get("identity") == identity)
+        return next((path for path in same if not read_journal(path).ended), None)
+
+    def _since(self) -> Recorded | None:
+        """The earlier scan. Raises BadInput when there is none."""
+        wish = self._wish
+        if not wish.since:
+            return None
+        by_id = wish.journals / f"{wish.since}.jsonl" if wish.journals else None
+        return read_journal(by_id if by_id is not None and by_id.is_file() else Path(wish.since))
+
+    def _identity(self) -> str:
+        wish = self._wish
+        return identity_of(
+            {
+                "sites": {str(site): len(indices) for site, indices in self.assigned.items()},
+                "templates": sorted((one.identity, one.digest) for one in self.repertoire.templates),
+                "manner": [wish.profile.value, wish.seed, wish.gating, wish.checks and not wish.jobs],
+            }
+        )
+
+    def _open_journal(self, recorded: Recorded | None, seed: str) -> ScanJournal | None:
+        folder = self._wish.journals
+        self._path = self._wish.journal or (folder / f"{self.id}.jsonl" if folder else None)
+        return ScanJournal(self._path, self.id, self._identity(), seed, recorded is not None) if self._path else None
+
+    def _count(self, entry: Entry) -> None:
+        self._ledger.take(entry)
+        self._entries.append(entry)
+
+    def _take(self, entry: Entry) -> None:
+        """One more has ended."""
+        self._count(entry)
+        if self._journal is not None:
+            self._journal.append(entry)
+
+    def _skip_what_is_left_out(self, recorded: Recorded | None) -> None:
+        done = {(entry.site, entry.check) for entry in recorded.entries} if recorded else set()
+        reason = Text("按标签排除(侵入性或面向第三方)", "left out by its tags: intrusive, or it looks elsewhere")
+        left_out = [
+            Entry(str(site), template_check(one.identity), Outcome.SKIPPED, reason, one.digest)
+            for site in self.assigned
+            for one in self.excluded
+        ]
+        for entry in (*self._skipped, *left_out):
+            if (entry.site, entry.check) not in done:
+                self._take(entry)
+
+    # Doing it.
+
+    async def _scan(self, recorded: Recorded | None, seed: str) -> None:
+        wish = self._wish
+        async with AsyncExitStack() as stack:
+            audit = stack.enter_context(AuditLog(wish.audit)) if wish.audit else None
+            guard = Guard(wish.scope, audit=audit.record) if audit else Guard(wish.scope)
+            client = await stack.enter_async_context(self._client(guard))
+            listener = await stack.enter_async_context(OutOfBand(wish.listens_at)) if wish.listens_at else None
+            telling = asyncio.create_task(self._tell_now_and_then())
+            stack.callback(telling.cancel)
+            unchanged = await self._look_at(client, self._since())
+            # Before the templates: a login that does not work must not show only after an hour.
+            sessions = await self._sessions(client)
+            async with AsyncExitStack() as watching:
+                await self._watch_health(client, watching)
+                await self._run_templates(client, recorded, unchanged, seed, listener)
+                if wish.checks and not wish.jobs:
+                    await self._run_checks(client, recorded, seed, sessions, listener)
+            self._ledger.stopped = guard.stop.is_set()
+        self._watch(self._state())
+
+    def _client(self, guard: Guard) -> Client:
+        wish = self._wish
+        usual = Pace()
+        most = wish.rate or usual.most
+        start = most if wish.rate else usual.start
+        pace = Pace(most=most, start=start, connections=wish.connections)
+        return Client(guard, profile=wish.profile, pace=pace, kill_file=wish.kill_file)
+
+    async def _look_at(self, client: Client, since: Recorded | None) -> dict[tuple[str, str], str]:
+        """Note what the targets look like; digests by target and check of what has not changed since."""
+        if self._journal is None and since is None:
+            return {}
+        marks = dict(
+            zip(self.assigned, await asyncio.gather(*(fingerprint(client, s) for s in self.assigned)), strict=True)
+        )
+        for site, mark in marks.items():
+            if self._journal is not None:
+                self._journal.fingerprint(str(site), mark)
+        if since is None:
+            return {}
+        same = {str(site) for site, mark in marks.items() if mark and since.fingerprints.get(str(site)) == mark}
+        return {
+            (entry.site, entry.check): entry.digest
+            for entry in since.entries
+            if entry.site in same and entry.outcome in (Outcome.TESTED_CLEAN, Outcome.SKIPPED)
+        }
+
+    async def _watch_health(self, client: Client, stack: AsyncExitStack) -> None:
+        """A canary for each site; for very many sites the pace alone has to do."""
+        if len(self.assigned) > _SITES_WITH_CANARY or self._wish.jobs:
+            return
+        canaries = [Canary(client, site.target, Request("GET", site.path or "/")) for site in self.assigned]
+        for canary in canaries:
+            await stack.enter_async_context(watched(canary))
+
+    async def _run_templates(
+        self,
+        client: Client,
+        recorded: Recorded | None,
+        unchanged: dict[tuple[str, str], str],
+        seed: str,
+        listener: OutOfBand | None,
+    ) -> None:
+        done = {(entry.site, entry.check) for entry in recorded.entries} if recorded else set()
+        self._expected = sum(map(len, self.assigned.values())) + len(self.excluded) * len(self.assigned)
+        campaign = self._campaign = Campaign(
+            client,
+            self.repertoire,
+            Manner(seed, now(), at_once=max(16, 2 * self._wish.connections)),
+            self._take,
+            self.products,
+            listener,
+            self._wish.listens_at,
+            self._tally,
+        )
+        await campaign.run(list(self._assignments(done, unchanged)))
+
+    def _assignments(self, done: set[tuple[str, str]], unchanged: dict[tuple[str, str], str]) -> Iterator[Assignment]:
+        """What is left to be run on each site."""
+        for site, indices in self.assigned.items():
+            left = []
+            for index in indices:
+                template = self.repertoire.templates[index]
+                key = (str(site), template_check(template.identity))
+                if key in done:
+                    continue
+                if unchanged.get(key) == template.digest:
+                    self._take(Entry(*key, Outcome.SKIPPED, _UNCHANGED, template.digest))
+                else:
+                    left.append(index)
+            if left:
+                yield Assignment(site, tuple(left))
+
+    async def _run_checks(
+        self,
+        client: Client,
+        recorded: Recorded | None,
+        seed: str,
+        sessions: Sessions,
+        listener: OutOfBand | None,
+    ) -> None:
+        room = asyncio.Semaphore(_SITES_CRAWLED_AT_ONCE)
+
+        async def one(site: Site) -> None:
+            async with room:
+                await self._check_site(client, site, recorded, seed, sessions, listener)
+
+        async with asyncio.TaskGroup() as group:
+            for site in self.assigned:
+                group.create_task(one(site))
+
+    async def _check_site(
+        self,
+        client: Client,
+        site: Site,
+        recorded: Recorded | None,
+        seed: str,
+        sessions: Sessions,
+        listener: OutOfBand | None,
+    ) -> None:
+        name = str(site)
+        done = {entry.check for entry in recorded.entries if entry.site == name} if recorded else set()
+        self._phase = "crawl"
+        crawled = await self._crawl(client, site, sessions)
+        self._phase = "checks"
+        heard = listener if listener and can_call(site.target.host, self._wish.listens_at) else None
+        checks = SiteChecks(
+            client, name, crawled, seed, sessions=sessions, listener=heard, done=_examined_before(recorded, name),
+            on_place=lambda place, examined: self._note_place(name, place, examined),
+        )  # fmt: skip
+        self._checked.append(checks)
+        for entry in await checks.run():
+            if entry.check not in done:
+                self._take(entry)
+
+    async def _crawl(self, client: Client, site: Site, sessions: Sessions) -> Crawled:
+        wish = self._wish
+        url = str(site) if site.path else f"{site}/"
+        plan = CrawlPlan((url,), max_pages=wish.max_pages, submits=wish.profile is not Safety.SAFE)
+        journal = None
+        if self._path is not None:
+            number = list(self.assigned).index(site)
+            journal = CrawlJournal(self._path.with_suffix(f".crawl-{number}"), plan)
+        with journal or nullcontext() as opened:
+            return await crawl(client, plan, journal=opened, keeper=sessions.own)
+
+    def _note_place(self, site: str, place: str, examined: Examination) -> None:
+        if self._journal is not None:
+            self._journal.place(site, place, examined.row())
+
+    async def _sessions(self, client: Client) -> Sessions:
+        keepers = []
+        for path in self._wish.sessions[:2]:
+            folder = path.resolve().parent
+            keeper = SessionKeeper(client, load_session(path), folder=folder, resolve_secret=Secrets(folder).resolve)
+            if not await keeper.before():
+                raise BadInput(keeper.trouble or Text("无法登录", "logging in failed"))
+            keepers.append(keeper)
+        return Sessions(*keepers)
+
+    # Telling.
+
+    async def _tell_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(_TOLD_SECONDS)
+            if self._journal is not None:
+                self._journal.flush()
+            self._watch(self._state())
+
+    def _state(self) -> WebState:
+        total = self._ledger.total
+        applied = total.total() - total[Outcome.SKIPPED]
+        tested = total[Outcome.FOUND] + total[Outcome.TESTED_CLEAN]
+        sent = self.sent
+        at, before, rate = self._told
+        passed = monotonic() - at
+        if passed >= _TOLD_SECONDS:
+            rate = 0.7 * rate + 0.3 * (sent - before) / passed
+            self._told = (monotonic(), sent, rate)
+        share = tested / applied if applied else 0.0
+        return WebState(
+            self._phase, sent, rate, len(self._ledger.found), total.total(), max(self._expected, total.total()), share
+        )
+
+    @property
+    def sent(self) -> int:
+        """Requests so far; those of the crawl and of the canary are not among them."""
+        running = self._campaign.running if self._campaign else []
+        return self._tally.sent + sum(one.counts.sent for one in running) + sum(one.sent for one in self._checked)
+
+
+_UNCHANGED = Text("自上次扫描以来模板与站点均无变化", "neither template nor site has changed since the earlier scan")
+
+
+def _examined_before(recorded: Recorded | None, site: str) -> dict[str, Examination]:
+    places = recorded.places if recorded else {}
+    return {place: examination_of(row) for (of, place), row in places.items() if of == site}
+
+
+def _refused_entry(site: str, path: Path, refused: Sequence[Refused]) -> Entry:
+    reasons = [reason_text(reason.feature) for one in refused for reason in one.reasons]
+    zh = "、".join(dict.fromkeys(reason.zh for reason in reasons)) or "不是模板"
+    en = "; ".join(dict.fromkeys(reason.en for reason in reasons)) or "no template"
+    name = next((one.identity for one in refused if one.identity), path.name)
+    return Entry(site, template_check(name), Outcome.SKIPPED, Text(f"模板不可执行:{zh}", f"it cannot be run: {en}"))
