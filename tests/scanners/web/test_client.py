@@ -170,6 +170,20 @@ def test_sites_at_one_address_share_its_connections() -> None:
     asking(work, pace=Pace(most=1e6, start=1e6, connections=2))
 
 
+def test_hundreds_of_addresses_share_few_connections() -> None:
+    async def work(client: Client) -> None:
+        async with recording(host="0.0.0.0") as (server, _):
+            hosts = [f"127.0.{high}.{low}" for high in (1, 2) for low in range(1, 151)]
+            targets = [Target("http", host, server.port) for host in hosts for _ in range(4)]
+            answers = await asyncio.gather(*(client.exchange(target, GET) for target in targets))
+            assert {outcome(answer) for answer in answers} == {"200"}
+            gates = [client.gate_of(target) for target in targets]
+            assert sum(gate.open for gate in dict.fromkeys(gates) if gate) <= 10
+
+    pace = Pace(most=1e6, start=1e6, connections=2, total_connections=10)
+    asking(work, through=guard("127.0.0.0/8"), pace=pace, patience=Patience())
+
+
 def test_an_idle_connection_is_given_up_for_another_site() -> None:
     async def work(client: Client) -> None:
         async with recording() as (first, _), recording() as (second, _):
