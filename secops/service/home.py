@@ -34,7 +34,7 @@ from secops.service.reviewing import Reviewed, Sla, ignore, review
 from secops.service.saved_queries import SavedQueries
 from secops.service.scanning import Eyes
 from secops.service.settings import Settings
-from secops.service.storing import open_store
+from secops.service.storing import Place, open_store
 from secops.sla.holidays import load_calendar, shipped_calendar
 from secops.sla.policy import load_sla_policy, shipped_sla_policy
 from secops.store.finding_store import FindingStore
@@ -78,7 +78,7 @@ class Home:
     @cached_property
     def store(self) -> FindingStore:
         """Findings."""
-        return self._open.enter_context(open_store(self.settings.store, self.state, self.path, self.secrets))
+        return self._open.enter_context(open_store(Place(self.settings.store, self.state, self.path, self.secrets)))
 
     @property
     def saved_queries(self) -> SavedQueries:

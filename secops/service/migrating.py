@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from secops.model.text import Text
 from secops.service.home import Home
-from secops.service.storing import SQLITE_FILE
+from secops.service.stores.sqlite import SQLITE_FILE
 from secops.store.moving import Moved, Part, move
 from secops.store.sqlite_store import SqliteStore
 from secops.support.errors import BadInput

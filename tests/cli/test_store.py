@@ -7,7 +7,7 @@ import pytest
 
 from secops.service.beginning import make_home
 from secops.service.home import FILE, Home
-from secops.service.storing import SQLITE_FILE
+from secops.service.stores.sqlite import SQLITE_FILE
 from secops.store.elasticsearch_documents import Kind
 from secops.store.moving import Part, Sum, summed
 from secops.store.sqlite_store import SqliteStore

@@ -10,8 +10,8 @@ from typing import ClassVar
 from elasticsearch import Elasticsearch
 
 from secops.store.elasticsearch_access import Access
-from secops.store.elasticsearch_store import OUTBOX_FILE, ElasticsearchStore
-from secops.store.outbox import Outbox
+from secops.store.elasticsearch_store import ElasticsearchStore
+from secops.store.outbox import OUTBOX_FILE, Outbox
 from tests.contracts.store_maker import StoreMaker
 from tests.lab.elasticsearch import shared_elasticsearch
 

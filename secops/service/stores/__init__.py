@@ -1,0 +1,1 @@
+"""Kinds of store that settings may name: one file each, imported when it is named."""
