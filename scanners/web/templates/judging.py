@@ -48,7 +48,7 @@ class Judging:
         ordered = (
             sorted(block.matchers, key=lambda matcher: _COST[matcher.kind]) if block.every_matcher else block.matchers
         )
-        self._tests: list[tuple[str, Test]] = [(matcher.name, _when_needed(matcher)) for matcher in ordered]
+        self._tests: list[tuple[str, Test]] = [(matcher.name, _WhenNeeded(matcher)) for matcher in ordered]
         self._extracts: list[tuple[Extractor, Extract]] = [(one, extraction(one)) for one in block.extractors]
         self._every = block.every_matcher
         self._named = not block.every_matcher and any(matcher.name for matcher in block.matchers)
@@ -124,16 +124,19 @@ _COST = {
 """Cheap ones first where all must hold: the answer is the same, and most pages fail the first."""
 
 
-def _when_needed(matcher: Matcher) -> Test:
-    """Most matchers are never asked, so they are compiled when they are."""
-    made: list[Test] = []
+class _WhenNeeded:
+    """A matcher's test. Most matchers are never asked, so they are compiled when they are."""
 
-    def test(event: Event) -> bool:
-        if not made:
-            made.append(matcher_test(matcher))
-        return made[0](event)
+    __slots__ = ("_matcher", "_test")
 
-    return test
+    def __init__(self, matcher: Matcher) -> None:
+        self._matcher = matcher
+        self._test: Test | None = None
+
+    def __call__(self, event: Event) -> bool:
+        if self._test is None:
+            self._test = matcher_test(self._matcher)
+        return self._test(event)
 
 
 def _hears(operator: Matcher | Extractor) -> bool:
