@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from functools import lru_cache
 
 _DECLARED = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([a-zA-Z0-9_:.-]{2,30})", re.IGNORECASE)
 _XML_DECLARED = re.compile(rb"^\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([a-zA-Z0-9_:.-]{2,30})")
@@ -15,6 +16,7 @@ _SUPERSETS = {"ascii": "cp1252", "iso8859-1": "cp1252"}
 DEFAULT = "utf-8"
 
 
+@lru_cache(maxsize=256)
 def codec_of(label: str) -> str:
     """Python's name for what a page calls its character set; empty when nobody knows it."""
     label = label.strip().lower()

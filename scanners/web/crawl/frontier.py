@@ -61,7 +61,9 @@ class Frontier:
         self._plan = plan
         self._seen = Seen(plan.caps)
         self._queue: list[tuple[int, int, bytes, int, Lead]] = []
-        self._keys: dict[str, None] = {}
+        self._keys: set[str] = set()
+        self._told: set[tuple[str, str, bytes]] = set()
+        """The most of what pages tell was told before, letter by letter."""
         self._depths: dict[Lead, int] = {}
         self._crowds: Counter[str] = Counter()
         self._origins: dict[Target, None] = {}
@@ -170,7 +172,7 @@ class Frontier:
         for found in reading.leads:
             # The parts of a page are on its level: a script is read as if it stood in it.
             step = 0 if found.source in (Source.RESOURCE, Source.REDIRECT) else 1
-            self._offer(replace(found, names=names), depth + step)
+            self._offer(found, depth + step, names)
 
     def _follow_home(self, lead: Lead, reading: Reading) -> None:
         """A seed may lead to its other name: with or without `www.`, or to https."""
@@ -179,22 +181,23 @@ class Frontier:
             if found.source is Source.REDIRECT and len(set(bare)) == 1:
                 self._admit(found.target)
 
-    def _offer(self, lead: Lead, depth: int) -> None:
-        reason = self._refusal(lead, depth)
-        key = key_of(lead)
+    def _offer(self, found: Lead, depth: int, names: tuple[str, ...] = ()) -> None:
+        if (found.method, found.url, found.body) in self._told:
+            return
+        key = key_of(found)
         if key in self._keys:
             return
+        lead = replace(found, names=names)
+        reason = self._refusal(lead, depth)
         if len(self._keys) >= _MOST_KNOWN:
             reason = LeftOut.PAGES
         else:
-            self._keys.setdefault(key)
+            self._keys.add(key)
+            self._told.add((found.method, found.url, found.body))
         if reason is not None:
             self._leave_out(lead, reason)
             return
-        if lead.method not in ("GET", "HEAD") and (not self._plan.submits or lead.needs_care):
-            self._enter(lead, Reading(charset=lead.charset))
-            return
-        if lead.needs_care:
+        if lead.needs_care or (lead.method not in ("GET", "HEAD") and not self._plan.submits):
             self._enter(lead, Reading(charset=lead.charset))
             return
         self._depths[lead] = depth

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from scanners.pages.nesting import extent_of
+from scanners.pages.nesting import DEEPEST, MOST_ATTRIBUTES, extent_of
 from scanners.web.crawl.forms import FIELDS, form_leads
 from scanners.web.crawl.lead import Harvest, Lead, Source
 from scanners.web.crawl.scripts import read_script
@@ -40,7 +40,7 @@ def read_html(html: str, harvest: Harvest) -> tuple[str, bool]:
 
     Gives the shape of the page, and whether its scripts seem to make most of it: a browser would see more.
     """
-    if extent_of(html).excessive or len(_SLOW.findall(html)) > _MOST_SLOW:
+    if _is_excessive(html):
         _read_loosely(html, harvest)
         return "excessive", False
     tree = LexborHTMLParser(html)
@@ -54,6 +54,14 @@ def read_html(html: str, harvest: Harvest) -> tuple[str, bool]:
         form_leads(form, tree, base, harvest)
     _name_loose_fields(tree, harvest)
     return _shape(tree, list(harvest.leads)[before:]), _grows(tree)
+
+
+def _is_excessive(html: str) -> bool:
+    """Whether a parser would take long; most pages are too small for that, which is cheaper to see."""
+    tags = html.count("<")
+    if tags < DEEPEST and max(map(len, html.split("<"))) < MOST_ATTRIBUTES:
+        return False
+    return (tags > _MOST_SLOW and len(_SLOW.findall(html)) > _MOST_SLOW) or extent_of(html).excessive
 
 
 def _grows(tree: LexborHTMLParser) -> bool:

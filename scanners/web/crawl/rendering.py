@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
@@ -20,7 +21,7 @@ from scanners.web.cookies import CookieJar
 from scanners.web.crawl.avoidance import changes_things, ends_session
 from scanners.web.crawl.html import read_html
 from scanners.web.crawl.lead import Harvest, Lead, Reading, Source
-from scanners.web.message import Answer, Request, Target
+from scanners.web.message import Answer, Request, Response, Target
 from scanners.web.urls import resolve, target_of
 from secops.model.text import Text
 from secops.support.errors import BadInput
@@ -102,6 +103,7 @@ class Browser:
             tab = await self._context.new_page()
             capture = Capture(lead.url)
             try:
+                await self._lend_cookies()
                 async with asyncio.timeout(_PAGE_SECONDS + _SETTLED_SECONDS):
                     await tab.route("**/*", lambda route: self._answer(route, capture))
                     tab.on("dialog", _dismiss)
@@ -120,18 +122,36 @@ class Browser:
     async def _answer(self, route: Any, capture: "Capture") -> None:
         """Answer one request of the browser through the client."""
         asked = route.request
-        lead = capture.take(asked.method, asked.url, await asked.all_headers(), asked.post_data_buffer or b"")
+        told = await asked.all_headers()
+        lead = capture.take(asked.method, asked.url, told, asked.post_data_buffer or b"")
         if lead is None or not self._may_send(lead) or asked.resource_type in _NOT_SENT:
             await route.abort("blockedbyclient")
             return
-        request = self._dressed(lead.target, lead.request)
+        request = self._with_cookies(lead, told.get("cookie", ""))
         answer = await self._sends.exchange(lead.target, request, session=self._jar)
         response = answer.response
         if response is None or answer.failure is not None:
             await route.abort("failed")
             return
-        headers = {name: value for name, value in response.headers if name.lower() not in _UNWRITTEN}
-        await route.fulfill(status=response.status, headers=headers, body=response.body)
+        await route.fulfill(status=response.status, headers=_for_the_browser(response), body=response.body)
+
+    def _with_cookies(self, lead: Lead, told: str) -> Request:
+        """The request as the session sends it, with the cookies that scripts of the page have set."""
+        request = self._dressed(lead.target, lead.request)
+        known = {cookie.name for cookie in self._jar.cookies()}
+        pairs = (pair.strip() for pair in told.split(";"))
+        own = [pair for pair in pairs if pair and pair.partition("=")[0] not in known]
+        return replace(request, headers=(*request.headers, ("Cookie", "; ".join(own)))) if own else request
+
+    async def _lend_cookies(self) -> None:
+        """Scripts see the cookies of the session as they would."""
+        lent = [
+            {"name": one.name, "value": one.value, "domain": one.domain, "path": one.path}
+            for one in self._jar.cookies()
+            if one.name
+        ]
+        if lent:
+            await self._context.add_cookies(lent)
 
     def _may_send(self, lead: Lead) -> bool:
         """As the crawl itself: nothing that ends the session, nothing that changes things unless it may."""
@@ -173,6 +193,16 @@ class Capture:
         return Reading(
             200, "html", shape="2html" + shape, leads=tuple(self._harvest.leads), names=tuple(self._harvest.names)
         )
+
+
+def _for_the_browser(response: Response) -> dict[str, str]:
+    """Its headers; lines of one name are told apart by line breaks."""
+    headers: dict[str, str] = {}
+    for name, value in response.headers:
+        lowered = name.lower()
+        if lowered not in _UNWRITTEN:
+            headers[lowered] = f"{headers[lowered]}\n{value}" if lowered in headers else value
+    return headers
 
 
 async def _dismiss(dialog: Any) -> None:
