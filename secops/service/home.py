@@ -30,7 +30,7 @@ from secops.inventory.load import load_inventory
 from secops.model.city import Asset, AssetKind
 from secops.model.text import Text
 from secops.service.ledgers import Ledgers
-from secops.service.reviewing import Reviewed, Sla, ignore, review
+from secops.service.reviewing import Reviewed, Sla, Times, ignore, review
 from secops.service.saved_queries import SavedQueries
 from secops.service.scanning import Eyes
 from secops.service.settings import Settings
@@ -78,7 +78,10 @@ class Home:
     @cached_property
     def store(self) -> FindingStore:
         """Findings."""
-        return self._open.enter_context(open_store(Place(self.settings.store, self.state, self.path, self.secrets)))
+        place = Place(
+            self.settings.store, self.state, self.path, self.secrets, lambda finding: self.times.first(finding)
+        )
+        return self._open.enter_context(open_store(place))
 
     @property
     def saved_queries(self) -> SavedQueries:
@@ -171,6 +174,11 @@ class Home:
         policy = load_sla_policy(self.path(wanted.policy)) if wanted.policy else shipped_sla_policy()
         calendar = load_calendar(self.path(wanted.holidays)) if wanted.holidays else shipped_calendar()
         return Sla(policy, calendar)
+
+    @cached_property
+    def times(self) -> Times:
+        """How much time there is for what."""
+        return Times(self.inventory, self.sla)
 
     def reviewer(self) -> Callable[[], None]:
         """What is called when findings were recorded. A mistake in the rules is raised now, before anything is looked at;

@@ -93,7 +93,7 @@ def review(
     acceptances = store.acceptances()
     reviewed.reopened += _end_acceptances(reader, {one.id: one for one in acceptances}, at)
     # Before anything is accepted, so that there is a clock that can stand still.
-    _keep_deadlines(reader, _Times(inventory, sla), at, anew, reviewed)
+    _keep_deadlines(reader, Times(inventory, sla), at, anew, reviewed)
     for acceptance in acceptances:
         if acceptance.standing(at) is Standing.APPROVED:
             reviewed.accepted += _accept(reader, acceptance, at)
@@ -144,7 +144,7 @@ def _accept(reader: _Reader, acceptance: Acceptance, at: datetime) -> Iterator[s
         yield from reader.edit(edits, ACCEPTANCE)
 
 
-def _keep_deadlines(reader: _Reader, times: "_Times", at: datetime, anew: bool, reviewed: Reviewed) -> None:
+def _keep_deadlines(reader: _Reader, times: "Times", at: datetime, anew: bool, reviewed: Reviewed) -> None:
     due: list[Condition] = [
         And((Equals("deadline", "none"), Range("severity", Comparison.MORE, Severity.INFO))),
         In("deadline", ("resumed", "stale")),
@@ -159,7 +159,7 @@ def _keep_deadlines(reader: _Reader, times: "_Times", at: datetime, anew: bool, 
         reviewed.told.update(edit.mark for edit in edits if edit.mark is not None)
 
 
-class _Times:
+class Times:
     """How much time there is for what, and what is to be done about it."""
 
     def __init__(self, inventory: Inventory, sla: Sla) -> None:
@@ -168,6 +168,18 @@ class _Times:
         self._systems = {system.id: system for system in inventory.systems}
         self._assets = {asset.id: asset for asset in inventory.assets()}
         self._places: dict[tuple[str, str], tuple[Level, Exposure]] = {}
+
+    def first(self, finding: Finding) -> Deadline | None:
+        """The deadline of a finding that is new."""
+        if finding.system not in self._systems or finding.weakness.severity is Severity.INFO:
+            return None
+        level, exposure = self._place(finding)
+        days = self._sla.policy.business_days(level, finding.weakness.severity, exposure)
+        return (
+            None
+            if days is None
+            else deadline_from(finding.first_seen, days, self._sla.policy.marks, self._sla.calendar)
+        )
 
     def edits(self, finding: Finding, parts: Iterable[Finding], at: datetime, anew: bool) -> list[SetDeadline]:
         """What brings the deadline of an open finding up to the moment; nothing when its system left the city."""

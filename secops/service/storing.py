@@ -8,6 +8,7 @@ import secops.service.stores
 from secops.execution.secrets import Secrets
 from secops.service.store_settings import StoreSettings
 from secops.store.finding_store import FindingStore
+from secops.store.merge import DeadlineOf
 from secops.store.outbox import OUTBOX_FILE, Outbox
 from secops.support.plugins import modules_in
 
@@ -22,6 +23,7 @@ class Place:
     path: Callable[[str], Path]
     """Finds what the settings name."""
     secrets: Secrets
+    deadline_of: DeadlineOf
 
 
 @dataclass(frozen=True, slots=True)

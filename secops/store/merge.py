@@ -8,9 +8,10 @@ first stands for all. It is reopened when one member is seen, and resolved when 
 should know of a part, they should know of the first: its revision grows, too.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeAlias
 
 from secops.model.finding import Deadline, Finding, Severity, State, Weakness, finding_id
 from secops.model.outcome import Evaluation
@@ -19,6 +20,13 @@ from secops.store.event import Event, Recorded
 from secops.store.life_cycle import when_not_found, when_seen
 
 _MISSES_OF_NOISY = 2
+DeadlineOf: TypeAlias = Callable[[Finding], Deadline | None]
+"""By when a finding that is new is to be resolved."""
+
+
+def no_deadline(_finding: Finding) -> Deadline | None:
+    """Whoever keeps the deadlines sets one later."""
+    return None
 
 
 @dataclass(slots=True)
@@ -33,6 +41,7 @@ class Changes:
     seen_again: set[str] = field(default_factory=set)
     reopened: set[str] = field(default_factory=set)
     resolved: set[str] = field(default_factory=set)
+    deadline_of: DeadlineOf = no_deadline
 
     def recorded(self) -> Recorded:
         """The ids; one that was several things counts as new, else reopened, else resolved."""
@@ -42,13 +51,16 @@ class Changes:
         new, seen, opened, closed = (tuple(sorted(ids)) for ids in (self.new, seen_again, reopened, resolved))
         return Recorded(new, seen, opened, closed)
 
-    def merge(self, evaluation: Evaluation, known: Mapping[str, Finding]) -> None:
+    def merge(
+        self, evaluation: Evaluation, known: Mapping[str, Finding], seen: Mapping[str, Weakness] | None = None
+    ) -> None:
         """Merge one evaluation into `known`, by id.
 
         Args:
             known: the watched findings of its asset and check, those that it saw, and all relatives of both.
+            seen: its weaknesses by id, when they were found out before.
         """
-        seen = weaknesses_by_id(evaluation)
+        seen = weaknesses_by_id(evaluation) if seen is None else seen
         group = _Group(known, self.findings)
         for id, weakness in seen.items():
             if id in known:
@@ -75,6 +87,7 @@ class Changes:
             last_evaluated=at,
             state_since=at,
         )
+        finding = replace(finding, deadline=self.deadline_of(finding))
         self.findings[id] = finding
         self.new.add(id)
         self._note(finding, at, "seen", weakness.reason)

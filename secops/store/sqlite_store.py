@@ -27,7 +27,7 @@ from secops.store.finding_store import (
     require_groupable,
     require_page,
 )
-from secops.store.merge import Changes, weaknesses_by_id
+from secops.store.merge import Changes, DeadlineOf, no_deadline, weaknesses_by_id
 from secops.store.moving import Item, Part
 from secops.store.query import Condition, Query, at
 from secops.store.refusals import NotFound
@@ -65,7 +65,14 @@ from secops.support.errors import BadInput, Incomplete
 class SqliteStore:
     """A `FindingStore` in one file. When the check last ran on a finding's asset is kept once per (asset, check)."""
 
-    def __init__(self, path: Path, *, wait_seconds: float = 30.0, clock: Callable[[], datetime] = now) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        wait_seconds: float = 30.0,
+        clock: Callable[[], datetime] = now,
+        deadline_of: DeadlineOf = no_deadline,
+    ) -> None:
         """Open or create the file. Raises BadInput when it cannot be used; then it is left as it was."""
         self._file = SqliteFile(
             path,
@@ -76,12 +83,13 @@ class SqliteStore:
             wait_seconds=wait_seconds,
         )
         self._clock = clock
+        self._deadline_of = deadline_of
 
     def record(self, scan: str, evaluations: Iterable[Evaluation]) -> Recorded:
         """Write evaluations of one scan in one transaction."""
         # Drawn first: evaluations may come from a scan that is still running, and others wait for the lock meanwhile.
         batch = list(evaluations)
-        changes = Changes(scan)
+        changes = Changes(scan, deadline_of=self._deadline_of)
         with self._file.writing() as connection:
             for evaluation in batch:
                 if _cover(connection, scan, evaluation):

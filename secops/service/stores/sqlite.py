@@ -14,7 +14,7 @@ _TABLES = ("findings", "acceptances", "observations", "contents", "events", "cov
 
 
 def _open(place: Place) -> SqliteStore:
-    return SqliteStore(place.state / SQLITE_FILE)
+    return SqliteStore(place.state / SQLITE_FILE, deadline_of=place.deadline_of)
 
 
 def held_by(file: Path) -> dict[str, int] | None:
