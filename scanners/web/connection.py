@@ -146,8 +146,8 @@ class Connection(asyncio.Protocol):
         """Send a request; its owner is told when it landed."""
         assert self.flight is None and self._transport is not None
         self.flight = flight
-        self._sent_at = self._heard_at = monotonic()
         self._first_at = 0.0
+        self._sent_at = monotonic()
         self._outbox.put(self)
 
     def write(self) -> None:

@@ -150,7 +150,8 @@ class Pool:
         """Called by a connection: learn from the answer, give the connection on, tell who asked."""
         assert isinstance(flight, Dispatch)
         lane, now = flight.lane, monotonic()
-        gate = _gate(lane)
+        assert lane.queue is not None
+        gate = lane.queue.gate
         if response is not None:
             status = response.status
             retry_after = _retry_after(response) if status in (429, 503) else None
@@ -348,16 +349,21 @@ class Pool:
     def _release(self, lane: Lane, connection: Connection, now: float) -> None:
         """Give a free connection on: to its own lane first, now and then to others that wait for it."""
         waiting = lane.waiting
-        if self._hungry and (not waiting or connection.carried % _TURNS == 0) and self._starves(lane):
+        if not self._hungry:
+            self._keep(lane, connection, now)
+        elif (not waiting or connection.carried % _TURNS == 0) and self._starves(lane):
             connection.abort()
         elif waiting and (waiting[0].alone or waiting[0].replayed):
             connection.abort()  # These want one of their own, which they get when this one is gone.
         elif waiting:
             self._send(connection, self._next_waiting(lane))
         else:
-            connection.idle_since = now
-            lane.idle.append(connection)
-            self._idle += 1
+            self._keep(lane, connection, now)
+
+    def _keep(self, lane: Lane, connection: Connection, now: float) -> None:
+        connection.idle_since = now
+        lane.idle.append(connection)
+        self._idle += 1
 
     def _starves(self, lane: Lane) -> bool:
         """Whether another lane waits for what this one holds."""
