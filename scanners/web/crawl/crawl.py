@@ -19,7 +19,7 @@ from scanners.web.crawl.reading import read
 from scanners.web.message import Answer, Reason, Request, Target
 from secops import __version__
 
-_ASKED_AGAIN = frozenset({Reason.RESET, Reason.CLOSED, Reason.CUT_SHORT, Reason.TIMED_OUT})
+_ASKED_AGAIN = frozenset({Reason.RESET, Reason.CLOSED, Reason.CUT_SHORT})
 _MOST_RENDERED = 200
 _READ_ASIDE_BYTES = 256 * 1024
 _OUR_HEADERS = (
@@ -206,7 +206,7 @@ class _Crawler:
 
     async def _reading(self, lead: Lead) -> Reading:
         answer = await self._send(lead)
-        if answer.failure and answer.failure.reason in _ASKED_AGAIN:
+        if answer.failure and answer.failure.reason in _ASKED_AGAIN and lead.method in ("GET", "HEAD"):
             answer = await self._send(lead)
         body = answer.response.body if answer.response else b""
         reading = await asyncio.to_thread(read, lead, answer) if len(body) > _READ_ASIDE_BYTES else read(lead, answer)

@@ -236,11 +236,14 @@ class Frontier:
         return any(twin in self._origins for twin in twins)
 
     def _is_missing(self, lead: Lead, reading: Reading) -> bool:
-        """By its status, or because a random address gets the same page."""
-        if reading.status in _GONE:
-            return True
+        """By its status, or because a random address gets the same page.
+
+        What is no guess and is told in its own words not to be there is there: `No article 12` is made of its address.
+        """
         if lead.source is Source.PROBE and (reading.kind == "html" or reading.status >= 300):
             return True
+        if reading.status in _GONE:
+            return lead.source.is_guess or self._is_miss(lead.target, reading)
         return lead.source.is_guess and reading.status < 400 and self._is_miss(lead.target, reading)
 
     def _is_miss(self, target: Target, reading: Reading) -> bool:
