@@ -31,7 +31,7 @@ class Cors(PageCheck):
         return request.method == "GET" and 200 <= page.status < 400
 
     def probe(self, page: Page, trial: Trial) -> Probing:
-        """Three requests where nothing is allowed."""
+        """Four requests where nothing is allowed."""
         for origin in _origins(trial):
             seen = yield from trial.ask(_from(page.request, origin))
             if not _allowed(seen, origin):
@@ -51,6 +51,7 @@ def _origins(trial: Trial) -> Iterator[str]:
     yield f"https://{stranger}"
     yield "null"
     yield f"{trial.target.scheme}://{trial.target.host}.{stranger}"
+    yield f"{trial.target.scheme}://{trial.mark()}{trial.target.host}"
 
 
 def _from(request: Request, origin: str) -> Request:

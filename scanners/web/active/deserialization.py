@@ -11,6 +11,7 @@ from scanners.web.points import Part, Point, Where
 from scanners.web.probing.check import PointCheck
 from scanners.web.probing.complaint import Complaint, complains
 from scanners.web.probing.delays import Line, filled, obeys
+from scanners.web.probing.difference import Pair, depends
 from scanners.web.probing.page import Page
 from scanners.web.probing.taken import BAIT, Taken, takes
 from scanners.web.probing.trial import Bait, Probing, Trial
@@ -19,17 +20,18 @@ from secops.model.finding import Severity
 from secops.model.text import Text
 
 _COMPLAINTS = re.compile(
-    r"unserialize\(\): Error at offset|__PHP_Incomplete_Class|UnpicklingError|pickle data was truncated"
-    r"|could not find MARK|invalid load key|unpickling stack underflow|java\.io\.(StreamCorrupted|InvalidClass|EOF)Exception"
-    r"|invalid stream header|SerializationException|BinaryFormatter|incompatible marshal file format"
-    r"|com\.alibaba\.fastjson\.JSONException: autoType|yaml\.constructor\.ConstructorError",
+    r"java\.io\.(StreamCorrupted|InvalidClass|EOF)Exception|invalid stream header|SerializationException|BinaryFormatter"
+    r"|incompatible marshal file format",
     re.IGNORECASE,
 )
+"""Of Java, .NET and Ruby. A complaint of PHP or Python proves nothing: both also complain when they build no objects."""
+_REFUSING = (("Closure", "Clousre"), ("DateTime", "DateTmie"), ("Generator", "Genreator"))
+"""Classes of PHP that refuse to be built from text, and names of the same letters that nobody has."""
 _JAVASCRIPT = "_$$ND_FUNC$$_function(){{body}}()"
 
 
 class Deserialization(PointCheck):
-    """Broken objects that are complained of, and objects that wait or ask for a bait while they are built."""
+    """Objects that refuse to be built, that wait while they are built, or that ask for a bait."""
 
     name = "deserialization"
     title = Text("不安全的反序列化", "insecure deserialisation")
@@ -49,10 +51,11 @@ class Deserialization(PointCheck):
     def probe(self, point: Point, page: Page, trial: Trial) -> Probing:
         """Error, time, listener."""
         write = _in_base64 if _encoded(point.value) else str
-        broken = [write(text) for text in (f'O:9:"{trial.mark()}":0:{{}}', "\x80\x04\x95zz", "O:1:x")]
-        if write is _in_base64:
-            broken.append("rO0ABXNyAAFY")
-        complaint = yield from complains(trial, point, _COMPLAINTS, broken)
+        pairs = [(write(_php_object(real)), write(_php_object(unreal))) for real, unreal in _REFUSING]
+        told = yield from depends(trial, point.inject, pairs)
+        if told:
+            return _refused(pairs, told)
+        complaint = yield from complains(trial, point, _COMPLAINTS, ("rO0ABXNyAAFY",) if write is _in_base64 else ())
         if complaint:
             return _complained(complaint)
         for form in _objects("{s}", "{ms}"):
@@ -81,9 +84,17 @@ def _in_base64(text: str) -> str:
     return base64.b64encode(text.encode("latin-1")).decode()
 
 
+def _php_object(name: str) -> str:
+    return f'O:{len(name)}:"{name}":0:{{}}'
+
+
 def _objects(seconds: str, milliseconds: str) -> Iterator[str]:
     """Objects that wait while they are built."""
     yield f"ctime\nsleep\n(F{seconds}\ntR."
+    yield f"!!python/object/apply:time.sleep [{seconds}]"
+    yield json.dumps({"py/reduce": [{"py/function": "time.sleep"}, {"py/tuple": ["SECONDS"]}]}).replace(
+        '"SECONDS"', seconds
+    )
     busy = f"var t=Date.now()+{milliseconds};while(Date.now()<t);"
     yield from _functions(busy)
 
@@ -97,6 +108,7 @@ def _functions(body: str) -> Iterator[str]:
 def _asking() -> Iterator[str]:
     """Objects that ask for the bait while they are built."""
     yield f"curllib.request\nurlopen\n(S'{BAIT}'\ntR."
+    yield f"!!python/object/apply:urllib.request.urlopen ['{BAIT}']"
     yield from _functions(f"require('http').get('{BAIT}')")
 
 
@@ -106,6 +118,15 @@ def _delayed(point: Point, form: str, write: Callable[[str], str]) -> Callable[[
 
 def _baited(point: Point, form: str, write: Callable[[str], str]) -> Callable[[Bait], Request]:
     return lambda bait: point.inject(write(form.replace(BAIT, bait.url)))
+
+
+def _refused(pairs: list[Pair], told: list[str]) -> Verdict:
+    because = Text(
+        f"PHP 会按请求构造对象:{len(pairs)} 组类名(禁止反序列化的与不存在的,字母相同)应答稳定不同,例如“{told[0]}”",
+        f"PHP builds the objects that the request names: {len(pairs)} classes that refuse it and unknown ones of the same "
+        f"letters always differ, e.g. in “{told[0]}”",
+    )
+    return Verdict(because, {"refusing": pairs[0][0], "unknown": pairs[0][1]}, rule="objects")
 
 
 def _complained(complaint: Complaint) -> Verdict:

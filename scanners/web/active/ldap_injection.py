@@ -5,7 +5,7 @@ import re
 from scanners.web.points import Part, Point
 from scanners.web.probing.check import PointCheck
 from scanners.web.probing.complaint import complains
-from scanners.web.probing.difference import depends
+from scanners.web.probing.difference import Pair, depends
 from scanners.web.probing.page import Page
 from scanners.web.probing.trial import Probing, Trial
 from scanners.web.probing.weakness import Verdict, WebClass
@@ -18,6 +18,8 @@ _COMPLAINTS = re.compile(
     r"|LDAPInvalidFilterError|invalid filter|Protocol error occurred.{0,40}LDAP|IPWorksASP\.LDAP",
     re.IGNORECASE,
 )
+_FORMS = ("{v})({a}=*", "{v})({a}=*))(&(objectClass=*")
+"""The second ends the filter: servers that are lenient forget the rest, such as the password."""
 _ATTRIBUTES = (("objectClass", "objectCslas"), ("objectclass", "ojbectclass"), ("OBJECTCLASS", "OBJCETCLASS"))
 """What every entry has, and names of the same letters that none has."""
 
@@ -46,15 +48,22 @@ class LdapInjection(PointCheck):
                 f"with brackets in the field the LDAP filter is refused (“{complaint.words}”)",
             )
             return Verdict(because, {"payload": complaint.payload, "response": complaint.excerpt}, rule="error")
-        pairs = [(f"{point.value})({true}=*", f"{point.value})({false}=*") for true, false in _ATTRIBUTES]
-        told = yield from depends(trial, point.inject, pairs)
-        if not told:
-            return None
-        because = Text(
-            f"LDAP 条件为真与为假的 {len(pairs)} 组请求应答稳定不同,例如“{told[0]}”",
-            f"{len(pairs)} pairs of true and false LDAP conditions always differ, e.g. in “{told[0]}”",
-        )
-        return Verdict(because, {"true": pairs[0][0], "false": pairs[0][1]}, rule="boolean")
+        for form in _FORMS:
+            pairs = [
+                (form.format(v=point.value, a=true), form.format(v=point.value, a=false)) for true, false in _ATTRIBUTES
+            ]
+            told = yield from depends(trial, point.inject, pairs)
+            if told:
+                return _by_truth(pairs, told)
+        return None
+
+
+def _by_truth(pairs: list[Pair], told: list[str]) -> Verdict:
+    because = Text(
+        f"LDAP 条件为真与为假的 {len(pairs)} 组请求应答稳定不同,例如“{told[0]}”",
+        f"{len(pairs)} pairs of true and false LDAP conditions always differ, e.g. in “{told[0]}”",
+    )
+    return Verdict(because, {"true": pairs[0][0], "false": pairs[0][1]}, rule="boolean")
 
 
 LDAP_INJECTION = LdapInjection()

@@ -27,8 +27,8 @@ class OpenRedirect(PointCheck):
     )
 
     def fits(self, point: Point) -> bool:
-        """What a link can carry."""
-        return point.part is Part.VALUE
+        """What a link can carry, or a cache can be given."""
+        return point.part is Part.VALUE and point.name.lower() not in ("referer", "origin")
 
     def probe(self, point: Point, page: Page, trial: Trial) -> Probing:
         """One request where nothing leads anywhere."""

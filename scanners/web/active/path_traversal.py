@@ -2,20 +2,25 @@
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-from scanners.web.points import Point
+from scanners.web.message import Request
+from scanners.web.points import Point, Where
 from scanners.web.probing.check import PointCheck
 from scanners.web.probing.difference import depends
 from scanners.web.probing.page import Page
-from scanners.web.probing.trial import Probing, Purpose, Trial
+from scanners.web.probing.trial import Effect, Probing, Purpose, Trial
 from scanners.web.probing.weakness import Verdict, WebClass
 from secops.model.finding import Severity
 from secops.model.text import Text
 
+Inject = Callable[[str], Request]
 _UP = "../" * 8
 _PASSWD = re.compile(r"root:[^:\n]{0,120}:0:0:[^\n]{0,200}")
 _WIN_INI = re.compile(r"\[(?:fonts|extensions|mci extensions)\]", re.IGNORECASE)
+_WEB_XML = re.compile(r"<web-app[\s>]")
+_STAND_IN = "jindunstandin"
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
 _SUFFIX = re.compile(r"\.\w{1,5}$")
 _EXISTING = (
@@ -44,17 +49,20 @@ class PathTraversal(PointCheck):
 
     def probe(self, point: Point, page: Page, trial: Trial) -> Probing:
         """One request for each way around a filter."""
-        for payload, pattern in _payloads(point):
-            seen = yield from trial.ask(point.inject(payload))
-            found = pattern.search(seen.text)
-            if not found or pattern.search(page.text):
+        for inject, payload, pattern in _ways(point):
+            seen = yield from trial.ask(inject(payload))
+            found = pattern.search(seen.plain)
+            if not found or pattern.search(page.plain):
                 continue
-            control = yield from trial.ask(point.inject(_missing(payload, trial)), Purpose.CONTROL)
-            again = yield from trial.ask(point.inject(payload), Purpose.AGAIN)
-            if pattern.search(again.text) and not pattern.search(control.text):
+            control = yield from trial.ask(inject(_missing(payload, trial)), Purpose.CONTROL)
+            again = yield from trial.ask(inject(payload), Purpose.AGAIN)
+            if pattern.search(again.plain) and not pattern.search(control.plain):
                 return _read(payload, found[0])
         source = yield from self._source(point, page, trial)
-        return source or (yield from self._existence(point, trial))
+        if source:
+            return source
+        existence = yield from self._existence(point, trial)
+        return existence or (yield from self._writing(point, trial))
 
     def _source(self, point: Point, page: Page, trial: Trial) -> Probing:
         """PHP reads the file behind a page as base64, whatever is put behind the name."""
@@ -82,6 +90,40 @@ class PathTraversal(PointCheck):
         )
         return Verdict(because, {"exists": pairs[0][0], "missing": pairs[0][1]}, rule="existence")
 
+    def _writing(self, point: Point, trial: Trial) -> Probing:
+        """Whether a file is written where the path leads: a folder that exists, and one of the same letters."""
+        if point.request.method in ("GET", "HEAD") or not _SUFFIX.search(point.value):
+            return None
+        names = [f"{trial.mark()}.txt" for _ in range(3)]
+        folders = (("tmp", "ptm"), ("var/tmp", "vra/tmp"), ("tmp", "mtp"))
+        pairs = [(f"{_UP}{a}/{name}", f"{_UP}{b}/{name}") for (a, b), name in zip(folders, names, strict=True)]
+        told = yield from depends(trial, point.inject, pairs, Effect.WRITE)
+        if not told:
+            return None
+        because = Text(
+            f"文件被写到请求指定的目录:{len(pairs)} 组目录(存在与不存在,字母相同)应答稳定不同,例如“{told[0]}”",
+            f"a file is written where the request says: {len(pairs)} pairs of folders, one of each existing, of the same "
+            f"letters, always differ, e.g. in “{told[0]}”",
+        )
+        return Verdict(because, {"exists": pairs[0][0], "missing": pairs[0][1]}, rule="writing")
+
+
+def _ways(point: Point) -> Iterator[tuple[Inject, str, re.Pattern[str]]]:
+    for payload, pattern in _payloads(point):
+        yield point.inject, payload, pattern
+    if point.where is Where.PATH:
+        # Servers that resolve the path themselves never decode the slashes of a segment.
+        yield _unescaped(point), f"{_UP}etc/passwd", _PASSWD
+        yield _unescaped(point), f"{_UP}etc/passwd".replace(".", "%2e"), _PASSWD
+
+
+def _unescaped(point: Point) -> Inject:
+    def inject(payload: str) -> Request:
+        request = point.inject(_STAND_IN)
+        return replace(request, target=request.target.replace(_STAND_IN, payload))
+
+    return inject
+
 
 def _payloads(point: Point) -> Iterator[tuple[str, re.Pattern[str]]]:
     suffix = _SUFFIX.search(point.value)
@@ -97,12 +139,13 @@ def _payloads(point: Point) -> Iterator[tuple[str, re.Pattern[str]]]:
     yield "file:///etc/passwd", _PASSWD
     yield "..\\" * 8 + "windows\\win.ini", _WIN_INI
     yield "c:/windows/win.ini", _WIN_INI
+    yield "../../WEB-INF/web.xml", _WEB_XML
 
 
 def _missing(payload: str, trial: Trial) -> str:
     """The same way, to a file that is not there."""
     name = trial.mark(6)
-    return payload.replace("passwd", name).replace("win.ini", f"{name}.ini")
+    return payload.replace("passwd", name).replace("win.ini", f"{name}.ini").replace("web.xml", f"{name}.xml")
 
 
 def _decoded(text: str) -> str:

@@ -1,9 +1,13 @@
 """Session cookies that can be guessed."""
 
+import base64
+import hashlib
 import math
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from urllib.parse import unquote
 
 from scanners.web.message import Request
 from scanners.web.passive.cookie_flags import SESSION_NAME
@@ -17,6 +21,7 @@ from secops.model.text import Text
 _SAMPLES = 6
 _LEAST_BITS = 64
 _LARGEST_STEP = 10_000_000
+_HASHED_NUMBERS = 100_000
 _ALPHABETS = (
     (r"\d+", 10),
     (r"[0-9a-f]+|[0-9A-F]+", 16),
@@ -67,9 +72,12 @@ def weakness_of(values: Sequence[str]) -> Text | None:
     """Why values that were given one after another can be guessed; None when they cannot."""
     if len(set(values)) < 2:
         return None
-    for base, pattern in ((10, r"\d{1,24}"), (16, r"[0-9a-fA-F]{1,16}")):
-        if all(re.fullmatch(pattern, value) for value in values):
-            numbers = [int(value, base) for value in values]
+    if hashed := _hashed(values):
+        return Text(
+            f"会话标识是小整数或时间的散列({hashed})", f"the sessions are hashes of small numbers or times ({hashed})"
+        )
+    for readable in (list(values), _decoded(values)):
+        for numbers in _series(readable) if readable else ():
             steps = [later - earlier for earlier, later in pairwise(numbers)]
             if all(0 < step <= _LARGEST_STEP for step in steps):
                 return Text(
@@ -80,6 +88,41 @@ def weakness_of(values: Sequence[str]) -> Text | None:
     if bits < _LEAST_BITS:
         return Text(f"会话标识至多 {bits:.0f} 位信息", f"the sessions hold {bits:.0f} bits at most")
     return None
+
+
+def _series(values: Sequence[str]) -> Iterator[list[int]]:
+    """The numbers that values of one build hold, when nothing else changes in them."""
+    if all(re.fullmatch(r"[0-9a-fA-F]{1,16}", value) for value in values):
+        yield [int(value, 16) for value in values]
+    builds = {re.sub(r"\d+", "#", value) for value in values}
+    parts = [re.findall(r"\d+", value) for value in values]
+    if len(builds) == 1 and parts[0]:
+        changing = [column for column in zip(*parts, strict=True) if len(set(column)) > 1]
+        if len(changing) == 1 and max(map(len, changing[0])) <= 24:
+            yield [int(number) for number in changing[0]]
+
+
+def _decoded(values: Sequence[str]) -> list[str]:
+    """What base64 or percent-encoding hides; nothing when it is no text."""
+    try:
+        plain = [unquote(value) for value in values]
+        return [base64.b64decode(value + "=" * (-len(value) % 4), validate=True).decode("ascii") for value in plain]
+    except ValueError:
+        return []
+
+
+def _hashed(values: Sequence[str]) -> str:
+    """Which hash of which number one of the values is; empty when it is none."""
+    wanted = {value.lower() for value in values if re.fullmatch(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{40}", value)}
+    if not wanted:
+        return ""
+    present = int(time.time())
+    for number in (*range(_HASHED_NUMBERS), *range(present - 600, present + 600)):
+        text = str(number).encode()
+        for algorithm in (hashlib.md5, hashlib.sha1):
+            if algorithm(text, usedforsecurity=False).hexdigest() in wanted:
+                return f"{algorithm.__name__.removeprefix('openssl_')}({number})"
+    return ""
 
 
 def _alphabet(values: Sequence[str]) -> int:

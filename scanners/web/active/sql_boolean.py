@@ -1,5 +1,6 @@
 """SQL injection that shows in what is found: a condition decides what the page says."""
 
+import re
 from collections.abc import Iterator
 
 from scanners.web.active.sql_error import SQL_MEND
@@ -12,6 +13,7 @@ from scanners.web.probing.weakness import Verdict, WebClass
 from secops.model.finding import Severity
 from secops.model.text import Text
 
+_NUMBERS = re.compile(r"\s*-?\d+(\.\d+)?(\s*,\s*-?\d+)*\s*")
 _OPERATORS = ("=", "<", ">", "=")
 
 
@@ -56,17 +58,23 @@ def _forms(point: Point) -> Iterator[tuple[str, Effect]]:
         # Without blanks: PHP makes underscores of them.
         yield f"({{c}})and({value})", Effect.NONE
         return
-    if value.strip().lstrip("-").isdecimal():
+    number = bool(_NUMBERS.fullmatch(value))
+    if number:
         yield f"{value} AND {{c}}", Effect.NONE
     elif value.isidentifier():
         yield f"(CASE WHEN {{c}} THEN {value} ELSE NULL END)", Effect.NONE
+    if number or value.isidentifier():
+        # Behind what rows are sorted by; the second number is one that has no absolute value.
+        yield f"{value},(CASE WHEN {{c}} THEN 1 ELSE abs(-9223372036854775807-1) END)", Effect.NONE
     yield f"{value}' AND {{c}} AND 'a' LIKE 'a", Effect.NONE
     yield f'{value}" AND {{c}} AND "a" LIKE "a', Effect.NONE
     # Where the value stands between wildcards.
     yield f"{value}%' AND {{c}} AND '%'='", Effect.NONE
     widens = Effect.NONE if point.where is Where.QUERY or _logs_in(point) else Effect.WRITE
-    yield f"{value}' OR {{c}} -- ", widens
-    yield f'{value}" OR {{c}} -- ', widens
+    if number or not value:
+        yield f"{value or 0} OR {{c}}", widens
+    yield f"{value}' OR {{c}} OR 'a'='b", widens
+    yield f'{value}" OR {{c}} OR "a"="b', widens
 
 
 def _logs_in(point: Point) -> bool:

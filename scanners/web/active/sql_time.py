@@ -63,6 +63,8 @@ def _joints(point: Point) -> Iterator[str]:
         return
     if value.strip().lstrip("-").isdecimal():
         yield f"{value}-{{e}}"
+    elif value.isidentifier():
+        yield f"{value},{{e}}"
     yield f"{value}'+{{e}}+'"
     yield f'{value}"+{{e}}+"'
 

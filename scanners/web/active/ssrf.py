@@ -1,5 +1,8 @@
 """Addresses that the server itself asks for because they stand in the request."""
 
+import re
+from collections.abc import Callable, Iterator
+
 from scanners.web.points import Part, Point
 from scanners.web.probing.check import PointCheck
 from scanners.web.probing.page import Page
@@ -8,6 +11,8 @@ from scanners.web.probing.trial import Bait, Probing, Trial
 from scanners.web.probing.weakness import Verdict, WebClass
 from secops.model.finding import Severity
 from secops.model.text import Text
+
+_HOST_NAME = re.compile(r"host|server|addr|domain|site|endpoint|proxy|(^|_)ip$", re.IGNORECASE)
 
 
 class Ssrf(PointCheck):
@@ -31,14 +36,31 @@ class Ssrf(PointCheck):
 
     def probe(self, point: Point, page: Page, trial: Trial) -> Probing:
         """One request, and a second for certainty."""
-        taken = yield from takes(trial, baited(point, BAIT, _url))
-        if not taken:
-            return None
-        return Verdict(taken.because, {"hit": taken.shown, "peer": taken.second.peer}, rule=taken.second.protocol)
+        for form, write in _forms(point):
+            taken = yield from takes(trial, baited(point, form, write))
+            if taken:
+                return Verdict(
+                    taken.because, {"hit": taken.shown, "peer": taken.second.peer}, rule=taken.second.protocol
+                )
+        return None
+
+
+def _forms(point: Point) -> Iterator[tuple[str, Callable[[Bait], str]]]:
+    yield BAIT, _url
+    address = re.match(r"https?://[^/?#@]+", point.value)
+    if address:
+        # For filters that look at the beginning.
+        yield f"{address[0]}@{BAIT}", _host
+    elif _HOST_NAME.search(point.name) or re.fullmatch(r"[\w-]+(\.[\w-]+)+(:\d+)?", point.value):
+        yield BAIT, _host
 
 
 def _url(bait: Bait) -> str:
     return bait.url
+
+
+def _host(bait: Bait) -> str:
+    return bait.host
 
 
 SSRF = Ssrf()

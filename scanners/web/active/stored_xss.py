@@ -1,6 +1,7 @@
 """Scripts that a site keeps and shows to others."""
 
 from collections.abc import Callable, Generator
+from urllib.parse import urljoin
 
 from scanners.web.message import Request
 from scanners.web.points import Point, Where
@@ -36,8 +37,8 @@ class StoredXss(PointCheck):
     def probe(self, point: Point, page: Page, trial: Trial) -> Probing:
         """The page may be any of the views."""
         mark = trial.mark()
-        yield from trial.ask(point.inject(mark), Purpose.LOOK)
-        view = yield from _view_with(trial, mark, _views_of(point, trial))
+        sent = yield from trial.ask(point.inject(mark), Purpose.LOOK)
+        view = yield from _view_with(trial, mark, _views_of(point, trial, sent))
         if view is None:
             return None
         ran = yield from find_script(_shower(point, trial, view), trial)
@@ -52,9 +53,13 @@ class StoredXss(PointCheck):
         )
 
 
-def _views_of(point: Point, trial: Trial) -> list[Request]:
-    own = Request("GET", point.request.target, tuple(h for h in point.request.headers if h[0].lower() == "cookie"))
-    return list(dict.fromkeys((own, *trial.views)))[:_MOST_VIEWS]
+def _views_of(point: Point, trial: Trial, sent: Page) -> list[Request]:
+    """Where the answer leads, the page itself, the other pages."""
+    cookies = tuple(pair for pair in point.request.headers if pair[0].lower() == "cookie")
+    location = urljoin(f"{trial.target}{point.request.target}", sent.header("location"))
+    led = location.removeprefix(str(trial.target)) if location.startswith(f"{trial.target}/") else point.request.target
+    own = [Request("GET", target, cookies) for target in (led, point.request.target)]
+    return list(dict.fromkeys((*own, *trial.views)))[:_MOST_VIEWS]
 
 
 def _view_with(trial: Trial, mark: str, views: list[Request]) -> Generator[Ask | Listen, Page | Hits, Request | None]:

@@ -6,6 +6,7 @@ from scanners.web.points import Point
 from scanners.web.probing.check import PointCheck
 from scanners.web.probing.complaint import complains
 from scanners.web.probing.computed import computes
+from scanners.web.probing.delays import delayed, filled, obeys
 from scanners.web.probing.page import Page
 from scanners.web.probing.trial import Probing, Trial
 from scanners.web.probing.weakness import Verdict, WebClass
@@ -19,11 +20,13 @@ _FORMS = (
     "{m}#{{a}*{b}}",
     "{m}@({a}*{b})",
     "{m}[[${{a}*{b}}]]",
+    "{m}{%print({a}*{b})%}",
     # Inside a string of an expression.
     "{m}'~({a}*{b})~'",
     '{m}"~({a}*{b})~"',
     '{m}"+({a}*{b})?c+"',
 )
+_SLEEPS = ("{{cycler.__init__.__globals__.os.popen('sleep {s}').read()}}",)
 _BREAKS = "${{<%[%'\"}}%\\."
 _COMPLAINTS = re.compile(
     r"jinja2\.exceptions|TemplateSyntaxError|Twig\\?_?Error|Twig\\Error|freemarker\.(core|template)|TemplateException"
@@ -60,6 +63,10 @@ class TemplateInjection(PointCheck):
                 f"broken template syntax makes the engine complain (“{complaint.words}”), letters do not",
             )
             return Verdict(because, {"payload": complaint.payload, "response": complaint.excerpt}, rule="error")
+        for form in _SLEEPS:
+            line = yield from obeys(trial, delayed(point, form), page.seconds)
+            if line:
+                return Verdict(line.because(7), {"payload": filled(form, 2)}, rule="time")
         return None
 
 

@@ -44,8 +44,8 @@ class XPathInjection(PointCheck):
                 f"with quotes in the field the XPath engine complains (“{complaint.words}”)",
             )
             return Verdict(because, {"payload": complaint.payload, "response": complaint.excerpt}, rule="error")
-        for quote in ("'", '"'):
-            pairs = [_pair(point.value, quote, trial, turned) for turned in (False, True, False)]
+        for form in _forms(point.value):
+            pairs = [_pair(form, trial, turned) for turned in (False, True, False)]
             told = yield from depends(trial, point.inject, pairs)
             if told:
                 because = Text(
@@ -56,13 +56,22 @@ class XPathInjection(PointCheck):
         return None
 
 
-def _pair(value: str, quote: str, trial: Trial, turned: bool) -> Pair:
+def _forms(value: str) -> list[str]:
+    """Ways to put a condition `{c}`, with the quote `{q}` inside it."""
+    quoted = [
+        form.replace("{q}", quote)
+        for quote in ("'", '"')
+        for form in (f"{value}{{q}} and {{c}} and {{q}}a{{q}}={{q}}a", f"{value}{{q}} or {{c}} or {{q}}a{{q}}={{q}}b")
+    ]
+    return [f"{value} and {{c}}", *quoted] if value.isdecimal() else quoted
+
+
+def _pair(form: str, trial: Trial, turned: bool) -> Pair:
     """`string-length` is a function of XPath; to SQL it is a subtraction of things that do not exist."""
-    word, number = trial.mark(7), trial.number()
-    less, more = f"string-length({quote}{word}{quote})", str(number)
+    quote = '"' if '"a"' in form else "'"
+    less, more = f"string-length({quote}{trial.mark(7)}{quote})", str(trial.number())
     true, false = (f"{more}>{less}", f"{less}>{more}") if turned else (f"{less}<{more}", f"{more}<{less}")
-    tail = f"and {quote}a{quote}={quote}a"
-    return f"{value}{quote} and {true} {tail}", f"{value}{quote} and {false} {tail}"
+    return form.replace("{c}", true), form.replace("{c}", false)
 
 
 XPATH_INJECTION = XPathInjection()

@@ -1,5 +1,7 @@
 """Forms that change something and carry nothing that another site could not know."""
 
+import re
+
 from scanners.web.passive.cookie_flags import SESSION_NAME
 from scanners.web.probing.check import PassiveCheck
 from scanners.web.probing.page import Page
@@ -8,9 +10,13 @@ from scanners.web.probing.weakness import Verdict, WebClass
 from secops.model.finding import Severity
 from secops.model.text import Text
 
+_ACCOUNT = re.compile(
+    r"e?mail|phone|mobile|amount|money|transfer|payee|new_?pass|role|邮箱|手机|金额|转账", re.IGNORECASE
+)
+
 
 class CsrfToken(PassiveCheck):
-    """Looks at forms of pages that are part of a session; logins and searches are left out."""
+    """Looks at forms of pages that are part of a session, and at what changes an account; logins are left out."""
 
     name = "csrf-token"
     title = Text("表单缺少防跨站请求伪造令牌", "forms carry no token against request forgery")
@@ -26,14 +32,20 @@ class CsrfToken(PassiveCheck):
 
     def judge(self, url: str, page: Page) -> list[Verdict]:
         """One for each form."""
-        if not page.is_html or page.status != 200 or not _in_session(page):
+        if not page.is_html or page.status != 200:
             return []
-        return [_lacking(form) for form in forms_in(page.text, page.request.target) if _needs(form)]
+        forms = [form for form in forms_in(page.text, page.request.target) if _needs(form)]
+        return [_lacking(form) for form in forms if _in_session(page) or _matters(form)]
 
 
 def _in_session(page: Page) -> bool:
     sent = [value for name, value in page.request.headers if name.lower() == "cookie"]
     return any(SESSION_NAME.search(cookie) for cookie in (*sent, *page.headers("set-cookie")))
+
+
+def _matters(form: Form) -> bool:
+    """It changes an account or moves something, whatever the session looks like."""
+    return any(_ACCOUNT.search(field.name) or field.kind == "password" for field in form.fields)
 
 
 def _needs(form: Form) -> bool:

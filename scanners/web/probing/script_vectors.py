@@ -8,7 +8,12 @@ from scanners.web.probing.script_text import Kind
 
 TESTED = "'\"<>\\`"
 """The signs whose fate is looked at first."""
-_TAGS = ("<img src=x onerror={m}()>", "<sVg/oNload={m}()>", "<deTails/open/onToggle={m}()//")
+_TAGS = (
+    "<img src=x onerror={m}()>",
+    "<sVg/oNload={m}()>",
+    "<deTails/open/onToggle={m}()//",
+    "<iFrame/src=jAvaScript:{m}()>",
+)
 _LEAD_BYTE = b"\xbf"
 """Swallows a backslash where the page is read as GBK after it was escaped by bytes."""
 
@@ -39,6 +44,9 @@ def _vectors(place: Place) -> Iterator[Vector]:
     match place.spot:
         case Spot.TEXT:
             yield from _tags("")
+            # What is decoded once more behind the filter.
+            yield Vector("%3Cimg src=x onerror={m}()%3E")
+            yield Vector("&lt;img src=x onerror={m}()&gt;")
         case Spot.RAW:
             yield from _tags(f"</{place.detail}>")
         case Spot.COMMENT:

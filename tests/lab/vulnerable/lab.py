@@ -115,7 +115,8 @@ def _php(folder: Path) -> Iterator[int]:
     uploads.chmod(0o777)
     settings = ["-d", "expose_php=0", "-d", "display_errors=0", "-d", f"upload_tmp_dir={uploads}"]
     command = ["php", *settings, "-S", f"127.0.0.1:{port}", str(code / "index.php")]
-    environment = {**os.environ, "PHP_CLI_SERVER_WORKERS": "4", "LAB_UPLOADS": str(uploads), "LAB_INDEX": str(_written_index(folder, "php"))}
+    index = str(_written_index(folder, "php"))
+    environment = {**os.environ, "PHP_CLI_SERVER_WORKERS": "4", "LAB_UPLOADS": str(uploads), "LAB_INDEX": index}
     with _process(command, cwd=code, env=environment):
         _wait_for(f"http://127.0.0.1:{port}/")
         yield port

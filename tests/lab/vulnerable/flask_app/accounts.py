@@ -1,5 +1,7 @@
 """Sessions, logins, rights, headers, caches and things left lying about."""
 
+import base64
+import hashlib
 import itertools
 import secrets
 import time
@@ -60,6 +62,19 @@ def counter(flawed: bool):
 @flaw("/securecookie/clock")
 def clock(flawed: bool):
     return _fresh(f"{time.time_ns() // 1_000_000:x}" if flawed else secrets.token_urlsafe(16), **_GOOD)
+
+
+@flaw("/securecookie/hashed")
+def hashed(flawed: bool):
+    """Looks random, and is the hash of a counter."""
+    number = hashlib.md5(str(next(_COUNTER)).encode()).hexdigest()
+    return _fresh(number if flawed else secrets.token_hex(16), **_GOOD)
+
+
+@flaw("/securecookie/encoded")
+def encoded(flawed: bool):
+    number = next(_COUNTER) if flawed else secrets.randbits(120)
+    return _fresh(base64.urlsafe_b64encode(f"user:{number}".encode()).decode().rstrip("="), **_GOOD)
 
 
 @flaw("/securecookie/short")
@@ -167,7 +182,7 @@ def home(flawed: bool):
 @flaw("/auth/default-basic")
 def default_basic(flawed: bool):
     given = request.authorization
-    good = given and (given.username, given.password) == ("admin", "admin123" if flawed else "t-55-Kq!vv")
+    good = given and (given.username, given.password) == ("admin", "123456" if flawed else "t-55-Kq!vv")
     if good:
         return page("<p>Console of the router</p>")
     return Response("Log in", 401, {"WWW-Authenticate": 'Basic realm="router"'})

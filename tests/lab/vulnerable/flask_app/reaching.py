@@ -1,6 +1,7 @@
 """Files, addresses and documents that are reached through what is asked: traversal, redirects, SSRF, XXE, XPath, LDAP."""
 
 import io
+import tempfile
 import threading
 import xml.sax
 import xml.sax.handler
@@ -17,6 +18,7 @@ from tests.lab.vulnerable.flask_app import ldap
 from tests.lab.vulnerable.flask_app.site import asked, flaw, page
 
 FOLDER = Path(__file__).resolve().parent / "documents"
+NOTES = Path(tempfile.mkdtemp(prefix="lab-notes-"))
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DOCUMENTS = {"guide.txt": "How to apply", "fees.txt": "Fees of the office"}
 
@@ -104,6 +106,19 @@ def stays(to: str) -> bool:
     return to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable()
 
 
+@flaw("/pathtraver/write", "POST")
+def write(flawed: bool):
+    """Keeps a note under a name; the twin knows no folders."""
+    name = asked("name", "note.txt")
+    path = NOTES / (name if flawed else Path(name).name)
+    try:
+        path.write_text("note", encoding="utf-8")
+    except (OSError, ValueError):
+        return page("<p>Could not be saved</p>", 500)
+    path.unlink()
+    return page("<p>Saved</p>")
+
+
 @flaw("/redirect/header")
 def redirect_header(flawed: bool):
     to = asked("to", "/")
@@ -164,10 +179,13 @@ def redirect_mentioned(flawed: bool):
 
 def fetch(url: str) -> str:
     """A page of this machine; never anything else."""
-    if urlsplit(url).hostname not in _LOOPBACK or urlsplit(url).scheme not in ("http", "https"):
+    parts = urlsplit(url)
+    if parts.hostname not in _LOOPBACK or parts.scheme not in ("http", "https"):
         return ""
+    # As most clients do: what stands before an @ is a user.
+    address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}?{parts.query}"
     try:
-        with build_opener(ProxyHandler({})).open(url, timeout=3) as answer:
+        with build_opener(ProxyHandler({})).open(address, timeout=3) as answer:
             return answer.read(10_000).decode("utf-8", "replace")
     except (URLError, OSError, ValueError):
         return ""
@@ -198,6 +216,22 @@ def ssrf_referer(flawed: bool):
 def parse(text: bytes, flawed: bool) -> etree._Element:
     parser = etree.XMLParser(resolve_entities=flawed, load_dtd=flawed, no_network=True, huge_tree=False)
     return etree.fromstring(text, parser)
+
+
+@flaw("/ssrf/prefix")
+def ssrf_prefix(flawed: bool):
+    """Looks at the beginning of the address; the twin at its host."""
+    url = asked("feed", "")
+    good = url.startswith("http://www.lab.example") if flawed else urlsplit(url).hostname == "www.lab.example"
+    return page(f"<p>{len(fetch(url)) if good else 0} bytes</p>")
+
+
+@flaw("/ssrf/host", "POST")
+def ssrf_host(flawed: bool):
+    """Puts the address together itself."""
+    host = asked("host", "mirror.lab.example")
+    good = flawed or host in ("mirror.lab.example", "backup.lab.example")
+    return page(f"<p>{'up' if good and fetch(f'http://{host}/status') else 'down'}</p>")
 
 
 @flaw("/xxe/content", "POST")
@@ -274,6 +308,30 @@ def xpath_boolean(flawed: bool):
 
 def _bound(flawed: bool, name: str) -> dict[str, str]:
     return {} if flawed else {"n": "".join(sign for sign in name if sign.isprintable())}
+
+
+@flaw("/xpathi/login", "POST")
+def xpath_login(flawed: bool):
+    name, pin = asked("user", "nobody"), asked("pin", "0")
+    try:
+        if flawed:
+            known = _STAFF.xpath(f"//user[@name='{name}' and @pin='{pin}']")
+        else:
+            known = _STAFF.xpath("//user[@name=$n and @pin=$p]", n=_bound(False, name)["n"], p=_bound(False, pin)["n"])
+    except (etree.XPathError, ValueError):
+        known = []
+    return page("<p>Welcome</p>" if known else "<p>Unknown</p>")
+
+
+@flaw("/ldapi/login", "POST")
+def ldap_login(flawed: bool):
+    name, mail = asked("user", "li"), asked("mail", "wrong")
+    name, mail = (name, mail) if flawed else (ldap.escaped(name), ldap.escaped(mail))
+    try:
+        known = ldap.search(f"(&(uid={name})(mail={mail}))")
+    except ldap.BadFilter:
+        known = []
+    return page("<p>Welcome</p>" if known else "<p>Unknown</p>")
 
 
 @flaw("/ldapi/error")

@@ -1,12 +1,14 @@
 """Code that runs what it is given: commands, Python, templates, pickles."""
 
 import base64
+import io
 import json
 import pickle
 import shlex
 import subprocess
 import threading
 
+import yaml
 from flask import render_template_string, request
 from markupsafe import escape
 
@@ -177,3 +179,31 @@ def pickle_oob(flawed: bool):
 
     threading.Thread(target=restore, daemon=True).start()
     return page("<p>Accepted</p>")
+
+
+@flaw("/deserialization/yaml", "POST")
+def yaml_objects(flawed: bool):
+    text = asked("config", "lang: zh")
+    try:
+        _ = yaml.load(text, yaml.UnsafeLoader) if flawed else yaml.safe_load(text)
+    except Exception as error:
+        return page(f"<pre>yaml: {type(error).__name__}</pre>", 400)
+    return page("<p>Configured</p>")
+
+
+class _Restricted(pickle.Unpickler):
+    """Builds nothing but plain data."""
+
+    def find_class(self, module: str, name: str):
+        raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
+
+
+@flaw("/deserialization/pickle-restricted")
+def pickle_restricted(flawed: bool):
+    """The twin reads pickles too, and lets them build nothing."""
+    try:
+        content = base64.b64decode(asked("state", ""))
+        _ = pickle.loads(content) if flawed else _Restricted(io.BytesIO(content)).load()
+    except Exception as error:
+        return page(f"<pre>{type(error).__name__}: {escape(str(error))}</pre>", 500)
+    return page("<p>Restored</p>")

@@ -216,3 +216,30 @@ def jitter(flawed: bool):
     sql, values = (f"select title from article where id = {given}", ()) if flawed else _bound(given)
     quiet(sql, values, sleeps=True)
     return page("<p>Recorded.</p>")
+
+
+@flaw("/sqli/direction")
+def direction(flawed: bool):
+    given = asked("dir", "asc")
+    way = given if flawed or given in ("asc", "desc") else "asc"
+    return page(found(quiet(f"select title from article order by id {way}")))
+
+
+@flaw("/sqli/list")
+def listed(flawed: bool):
+    given = asked("ids", "1,2")
+    if flawed:
+        return page(found(quiet(f"select title from article where id in ({given})")))
+    numbers = tuple(number for number in given.split(",") if number.strip().isdecimal())
+    return page(found(quiet(f"select title from article where id in ({','.join('?' * len(numbers))})", numbers)))
+
+
+@flaw("/sqli/brackets", "POST")
+def brackets(flawed: bool):
+    """Inside brackets, and nobody has the name that is asked for ordinarily."""
+    name, password = asked("user"), asked("password")
+    if flawed:
+        known = quiet(f"select name from account where (name = '{name}') and (password = '{password}')")
+    else:
+        known = quiet("select name from account where (name = ?) and (password = ?)", (name, password))
+    return page("<p>Welcome back</p>" if known else "<p>Wrong name or password</p>")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from urllib.parse import unquote
 
 from flask import Response, redirect, request
 from markupsafe import escape
@@ -247,3 +248,24 @@ def stored_elsewhere(flawed: bool):
 def members(flawed: bool):
     shown = "".join(f'<img alt="{nick if flawed else escape(nick)}" src=/face.png>' for nick in MEMBERS[flawed])
     return page(f"<h1>Members</h1>{shown}")
+
+
+@flaw("/xss/flash", "POST")
+def flash(flawed: bool):
+    """The page that the answer leads to shows it."""
+    MEMBERS[flawed].append(asked("note")[:2000])
+    del MEMBERS[flawed][:-20]
+    return redirect(f"/{'flawed' if flawed else 'fixed'}/xss/notice")
+
+
+@flaw("/xss/notice")
+def notice(flawed: bool):
+    shown = "".join(f"<p>Saved: {note if flawed else escape(note)}</p>" for note in MEMBERS[flawed])
+    return page(shown)
+
+
+@flaw("/xss/decoded")
+def decoded(flawed: bool):
+    """Escapes first and decodes afterwards; the twin does it the other way round."""
+    q = asked("q")
+    return page(f"<p>{unquote(str(escape(q))) if flawed else escape(unquote(q))}</p>")

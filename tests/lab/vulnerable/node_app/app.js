@@ -110,6 +110,16 @@ VIEWS["pathtraver/file"] = (flawed, asked, answer) => {
     error ? page(answer, "<p>No such file</p>", 404) : page(answer, `<pre>${escape(text)}</pre>`));
 };
 
+// The whole path behind the folder, as it was written in the request.
+VIEWS["pathtraver/static"] = (flawed, asked, answer, request) => {
+  const folder = path.join(__dirname, "documents");
+  const name = decodeURIComponent(request.url.split("?")[0].replace(/^\/\w+\/pathtraver\/static\//, ""));
+  const wanted = path.join(folder, name);
+  if (!flawed && !wanted.startsWith(folder + path.sep)) return page(answer, "<p>No such file</p>", 404);
+  return fs.readFile(wanted, "utf8", (error, text) =>
+    error ? page(answer, "<p>No such file</p>", 404) : page(answer, `<pre>${escape(text)}</pre>`));
+};
+
 VIEWS["ssrf/status"] = (flawed, asked, answer) => {
   const wanted = String(asked.url);
   const good = flawed && /^http:\/\/(127\.0\.0\.1|localhost)[:/]/.test(wanted);
@@ -196,14 +206,15 @@ const server = http.createServer((request, answer) => {
     answer.writeHead(200, HEADERS);
     return answer.end(index);
   }
-  const found = /^\/(flawed|fixed)\/(.+)$/.exec(url.pathname);
-  const view = found && VIEWS[found[2]];
+  const found = /^\/(flawed|fixed)\/(.+)$/.exec(url.pathname) || /^\/(flawed|fixed)\/(pathtraver\/static)\//.exec(request.url);
+  const kept = /^\/(flawed|fixed)\/(pathtraver\/static)\//.exec(request.url);
+  const view = kept ? VIEWS[kept[2]] : found && VIEWS[found[2]];
   let body = "";
   request.on("data", (piece) => { if (body.length < 100000) body += piece; });
   request.on("end", () => {
     if (!view) return page(answer, "<p>No such page</p>", 404);
     const known = { name: "", q: "", text: "", sum: "1", file: "", host: "", url: "", to: "", lang: "", filter: "1" };
-    return view(found[1] === "flawed", { ...known, ...fields(request, url, body) }, answer, request);
+    return view((kept || found)[1] === "flawed", { ...known, ...fields(request, url, body) }, answer, request);
   });
 });
 server.keepAliveTimeout = 60000;

@@ -39,6 +39,15 @@ def test_noise_and_repetition_are_no_difference() -> None:
     assert not depending(lambda request: answered(request, f"you asked {payload_of(request)} {chance.random()}"))
 
 
+def test_repeating_the_payload_in_another_case_is_no_difference() -> None:
+    pairs = [("(objectClass=*", "(objectCslas=*"), ("(objectclass=*", "(objectcslas=*")]
+
+    def site(request: Request) -> Answer:
+        return answered(request, f"dear {payload_of(request).title()}")
+
+    assert not performed(depends(trial(), point().inject, pairs), site).verdict
+
+
 def test_noise_does_not_hide_a_difference() -> None:
     chance = random.Random(1)
     assert depending(
