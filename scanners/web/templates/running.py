@@ -5,13 +5,12 @@ It never touches the network, the clock or chance: the same seed and the same an
 
 import base64
 import hashlib
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
 
-from scanners.web.message import Request, Target
-from scanners.web.redirects import NONE, Follow, Redirects
+from scanners.web.message import Request
+from scanners.web.redirects import NONE, Follow
 from scanners.web.templates.building import USER_AGENT, Built, CannotBuild, EmptyPayload, unfilled
 from scanners.web.templates.event import Event
 from scanners.web.templates.expressions.scope import Context, Variables
@@ -22,77 +21,16 @@ from scanners.web.templates.model import Block, Template
 from scanners.web.templates.out_of_band import Interaction, Listen, OutOfBand
 from scanners.web.templates.page import Page, no_page
 from scanners.web.templates.payloads import combinations, payload_text
+from scanners.web.templates.plan import Match, Outcome, Received, Send, TemplateRun, Unsent, Yielded
 from scanners.web.templates.prepared import PreparedBlock, prepared
 from scanners.web.templates.site import Site, site_variables
+
+__all__ = ["Match", "Outcome", "Received", "Send", "TemplateRun", "Unsent", "Yielded", "run"]
 
 _OUT_OF_BAND = "interactsh-url"
 _READING = ("GET", "HEAD", "OPTIONS")
 _TOKEN_LENGTH = 24
 _MOST_SENT = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """A request to send, and how; answered with the pages that came back, none when there was no answer."""
-
-    target: Target
-    request: Request
-    redirects: Redirects = NONE
-    cookies: bool = True
-    """Use and fill the cookies of this run."""
-    shareable: bool = False
-    """The answer to an equal request of another run would do: nothing that this run did before can show in it."""
-    timeout_seconds: float | None = None
-    """Instead of the usual limit, when the template knows that the answer takes long."""
-    wait_seconds: float = 0.0
-    """Before it is sent."""
-    server_name: str = ""
-    """For TLS, when it is not the host."""
-    block: int = 0
-    step: int = 1
-    """Within its block, from 1."""
-    tokens: tuple[str, ...] = ()
-    """Out-of-band addresses that it carries."""
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """What a template found."""
-
-    template: Template
-    block: int
-    names: tuple[str, ...]
-    """Of the matchers that matched, when they have names and one is enough."""
-    extracted: tuple[str, ...]
-    page: Page
-    payloads: Mapping[str, str] = field(default_factory=dict)
-    interaction: Interaction | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Unsent:
-    """A step that was not sent, and with it the rest of its block."""
-
-    block: int
-    step: int
-    because: str
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a run."""
-
-    matches: tuple[Match, ...]
-    unsent: tuple[Unsent, ...] = ()
-    sent: int = 0
-    answered: int = 0
-    settled_early: int = 0
-    """Steps that were not sent because the verdict was known."""
-
-
-Yielded: TypeAlias = "Send | Listen"
-Received: TypeAlias = "Sequence[Page] | Sequence[Interaction]"
-TemplateRun: TypeAlias = Generator[Yielded, Received, Outcome]
 
 
 def run(

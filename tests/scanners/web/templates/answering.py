@@ -8,8 +8,9 @@ from scanners.web.message import Answer, Hop, Request, Response, Target, Timings
 from scanners.web.templates.model import Refused, Template
 from scanners.web.templates.out_of_band import Interaction, Listen
 from scanners.web.templates.page import Page, pages_of
+from scanners.web.templates.plan import Outcome, Send
 from scanners.web.templates.reading import read_template
-from scanners.web.templates.running import Outcome, Send, run
+from scanners.web.templates.running import run
 from scanners.web.templates.site import Site, site_of
 from scanners.web.templates.sources import Unreadable
 

@@ -4,7 +4,7 @@ import pytest
 
 from scanners.web.templates.building import unfilled
 from scanners.web.templates.model import Refused
-from scanners.web.templates.running import Send
+from scanners.web.templates.plan import Send
 from scanners.web.templates.site import Site, site_of, site_variables
 from secops.support.errors import BadInput
 from tests.scanners.web.templates.answering import Played, block_template, play, read, response

@@ -9,7 +9,7 @@ import yaml
 
 from scanners.web.message import Response
 from scanners.web.templates.out_of_band import Interaction, Listen
-from scanners.web.templates.running import Send
+from scanners.web.templates.plan import Send
 from scanners.web.templates.site import site_of
 from tests.scanners.web.templates.answering import Listener, Played, play, response, template_of
 

@@ -11,7 +11,7 @@ from scanners.web.templates.coverage import coverage
 from scanners.web.templates.library import Library, load
 from scanners.web.templates.literals import Literals
 from scanners.web.templates.model import Block, ExtractorKind, Template
-from scanners.web.templates.running import Send
+from scanners.web.templates.plan import Send
 from tests.scanners.web.templates.answering import SITE, Listener, corpus, page, play
 from tests.scanners.web.templates.synthesis import CannotMake, Trial, trials
 

@@ -12,8 +12,8 @@ from scanners.web.templates import running
 from scanners.web.templates.flow import FlowScript, If, Not, Run, parse_flow
 from scanners.web.templates.literals import Literals
 from scanners.web.templates.model import Template
+from scanners.web.templates.plan import Send
 from scanners.web.templates.prepared import prepared
-from scanners.web.templates.running import Send
 from scanners.web.templates.site import site_of
 from tests.scanners.web.templates.answering import Listener, block_template, page, play, response
 
