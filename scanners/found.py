@@ -12,8 +12,8 @@ from secops.support.plugins import plugins_in
 
 
 def all_checks() -> dict[str, Check[Any]]:
-    """Every check by its name, sorted."""
-    return plugins_in(scanners, Check)
+    """Every check by its name, sorted: the files of the folders below `scanners/`. What lies deeper is machinery."""
+    return plugins_in(scanners, Check, levels=2)
 
 
 def checks_named(names: Iterable[str], others: Collection[str] = ()) -> tuple[Check[Any], ...]:
