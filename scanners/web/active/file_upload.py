@@ -6,8 +6,8 @@ from dataclasses import replace
 from urllib.parse import urljoin, urlsplit
 
 from scanners.web.message import Request
-from scanners.web.points import boundary_of, with_length
-from scanners.web.probing.check import PageCheck
+from scanners.web.points import Part, Point, boundary_of, with_length
+from scanners.web.probing.check import PointCheck
 from scanners.web.probing.page import Page
 from scanners.web.probing.trial import Ask, Effect, Hits, Listen, Probing, Purpose, Trial
 from scanners.web.probing.weakness import Verdict, WebClass
@@ -27,7 +27,7 @@ _KINDS = (
 )
 
 
-class FileUpload(PageCheck):
+class FileUpload(PointCheck):
     """Uploads a file that prints a product, and asks for it. Intrusive: the file stays there."""
 
     name = "file-upload"
@@ -42,15 +42,15 @@ class FileUpload(PageCheck):
         "this test left.",
     )
 
-    def fits(self, request: Request, page: Page) -> bool:
-        """Forms that send a file."""
-        return bool(boundary_of(request.headers)) and _FILE_PART.search(request.body) is not None
+    def fits(self, point: Point) -> bool:
+        """Names of files in forms."""
+        return point.part is Part.FILE_NAME and _FILE_PART.search(point.request.body) is not None
 
-    def probe(self, page: Page, trial: Trial) -> Probing:
+    def probe(self, point: Point, page: Page, trial: Trial) -> Probing:
         """One upload for each kind."""
         for suffix, kind, code in _KINDS:
-            uploaded = yield from _upload(page.request, trial, suffix, kind, code)
-            if uploaded and (yield from _upload(page.request, trial, suffix, kind, code)):
+            uploaded = yield from _upload(point.request, trial, suffix, kind, code)
+            if uploaded and (yield from _upload(point.request, trial, suffix, kind, code)):
                 name, where = uploaded
                 because = Text(
                     f"上传的 {name} 在 {where} 被服务器执行(输出了计算结果),重复上传结果一致",

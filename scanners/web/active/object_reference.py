@@ -1,19 +1,24 @@
 """Things of one person that another person can have by their number (IDOR)."""
 
 import re
+from collections.abc import Generator
 
 from scanners.web.message import Request
-from scanners.web.probing.check import PageCheck
+from scanners.web.points import Part, Point
+from scanners.web.probing.check import PointCheck
+from scanners.web.probing.difference import telling, words_of
 from scanners.web.probing.page import Page
-from scanners.web.probing.trial import Probing, Purpose, Session, Trial
+from scanners.web.probing.private import private_in
+from scanners.web.probing.trial import Ask, Hits, Listen, Probing, Purpose, Session, Trial
 from scanners.web.probing.weakness import Verdict, WebClass
 from secops.model.finding import Severity
 from secops.model.text import Text
 
-_REFERENCE = re.compile(r"[/=](\d{1,20}|[0-9a-fA-F]{24,40}|[0-9a-fA-F-]{36})(?=[/&.?]|$)")
+_REFERENCE = re.compile(r"\d{1,20}|[0-9a-fA-F]{24,40}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NAME = re.compile(r"[^\W\d_]{3,}|\w*[@.]\w+|[\u4e00-\u9fff]{2,}")
 
 
-class ObjectReference(PageCheck):
+class ObjectReference(PointCheck):
     """Asks in two sessions and without any: what tells the first person must not be told to the second."""
 
     name = "object-reference"
@@ -27,31 +32,46 @@ class ObjectReference(PageCheck):
         "Check for each object that it belongs to who asks; a number proves nothing.",
     )
 
-    def fits(self, request: Request, page: Page) -> bool:
+    def fits(self, point: Point) -> bool:
         """What is read by a number."""
-        return request.method == "GET" and page.status == 200 and bool(_REFERENCE.search(request.target))
+        reads = point.request.method == "GET" and point.part is Part.VALUE
+        return reads and bool(_REFERENCE.fullmatch(point.value))
 
-    def probe(self, page: Page, trial: Trial) -> Probing:
-        """Three requests, when there are two sessions and words that tell the first person."""
-        told = [word for word in trial.identity if word in page.plain]
-        if not told or Session.OTHER not in trial.sessions:
+    def probe(self, point: Point, page: Page, trial: Trial) -> Probing:
+        """Nothing is sent unless there are two sessions."""
+        if Session.OTHER not in trial.sessions or page.status != 200:
             return None
-        stranger = yield from trial.ask(page.request, Purpose.CONTROL, session=Session.NOBODY)
-        if any(word in stranger.plain for word in told):
+        told = [word for word in trial.identity if word in page.plain]
+        told = told or [word for word in (yield from _names(trial)) if word in page.plain]
+        private = private_in(page.plain)
+        if not told and not private:
+            return None
+        stranger = yield from trial.ask(point.request, Purpose.CONTROL, session=Session.NOBODY)
+        if _tells(stranger, told, private):
             return None
         for purpose in (Purpose.ATTACK, Purpose.AGAIN):
-            other = yield from trial.ask(page.request, purpose, session=Session.OTHER)
-            if other.status != 200 or not any(word in other.plain for word in told):
+            other = yield from trial.ask(point.request, purpose, session=Session.OTHER)
+            if other.status != 200 or not _tells(other, told, private):
                 return None
+        shown = f"{told[0][:2]}***" if told else private
         because = Text(
-            f"第二个账号可读到第一个账号的数据(含“{_masked(told[0])}”),未登录则不能",
-            f"a second account reads the data of the first (“{_masked(told[0])}”); without a login it cannot be read",
+            f"第二个账号可读到第一个账号的数据(含“{shown}”),未登录则不能",
+            f"a second account reads the data of the first (“{shown}”); without a login it cannot be read",
         )
-        return Verdict(because, {"request": page.request.target})
+        return Verdict(because, {"request": point.request.target})
 
 
-def _masked(word: str) -> str:
-    return f"{word[:2]}***"
+def _names(trial: Trial) -> Generator[Ask | Listen, Page | Hits, list[str]]:
+    """Words that the first page tells the one person and not the other: a name, an address."""
+    pages: dict[Session, list[Page]] = {Session.OWN: [], Session.OTHER: []}
+    for session in (Session.OWN, Session.OTHER, Session.OTHER, Session.OWN):
+        pages[session].append((yield from trial.ask(Request("GET", "/"), Purpose.LOOK, session=session)))
+    own, other = ([words_of(page) for page in pages[session]] for session in (Session.OWN, Session.OTHER))
+    return [word for word in telling(own, other) if _NAME.fullmatch(word) and all(word in words for words in own)]
+
+
+def _tells(page: Page, told: list[str], private: str) -> bool:
+    return any(word in page.plain for word in told) if told else private_in(page.plain) == private
 
 
 OBJECT_REFERENCE = ObjectReference()

@@ -4,13 +4,12 @@ import re
 from itertools import pairwise
 from urllib.parse import urlsplit
 
+from selectolax.lexbor import LexborHTMLParser
+
 from scanners.web.probing.page import Page
 from scanners.web.probing.script_text import BrokenScript, Kind, pieces_of
 
-_META = re.compile(r"<meta\b[^>]*http-equiv\s*=\s*[\"']?refresh[^>]*>", re.IGNORECASE)
-_CONTENT = re.compile(r"content\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>]+))", re.IGNORECASE)
 _REFRESH_URL = re.compile(r"^\s*[\d.]*\s*[;,]?\s*(?:url\s*=)?\s*[\"']?([^\"']*)", re.IGNORECASE)
-_SCRIPT = re.compile(r"<script\b[^>]*>(.*?)</script", re.IGNORECASE | re.DOTALL)
 _NAVIGATES = re.compile(
     r"(?:\blocation(?:\s*\.\s*href)?\s*=|\blocation\s*\.\s*(?:assign|replace)\s*\(|\bwindow\s*\.\s*open\s*\()\s*$"
 )
@@ -22,8 +21,10 @@ def leads_to(page: Page) -> list[tuple[str, str]]:
     found = [("Location", value) for value in page.headers("location") if 300 <= page.status < 400]
     found += [("Refresh", _refreshed(value)) for value in page.headers("refresh")]
     if page.is_html:
-        found += [("<meta refresh>", _refreshed(value)) for value in _metas(page)]
-        found += [("<script>", value) for script in _SCRIPT.findall(page.text) for value in _navigated(script)]
+        parser = LexborHTMLParser(page.text)
+        found += [("<meta refresh>", _refreshed(value)) for value in _metas(parser)]
+        scripts = [node.text(deep=True) or "" for node in parser.css("script")]
+        found += [("<script>", value) for script in scripts for value in _navigated(script)]
     return found
 
 
@@ -46,10 +47,9 @@ def _refreshed(value: str) -> str:
     return found[1].strip() if found else ""
 
 
-def _metas(page: Page) -> list[str]:
-    tags = _META.findall(page.text)
-    contents = [_CONTENT.search(tag.replace("&#39;", "'").replace("&#x27;", "'").replace("&amp;", "&")) for tag in tags]
-    return ["".join(part or "" for part in content.groups()) for content in contents if content]
+def _metas(parser: LexborHTMLParser) -> list[str]:
+    attributes = [node.attributes for node in parser.css("meta[http-equiv]")]
+    return [each.get("content") or "" for each in attributes if (each.get("http-equiv") or "").lower() == "refresh"]
 
 
 def _navigated(script: str) -> list[str]:

@@ -4,8 +4,10 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+_MOST_CHARACTERS = 400_000
 _WORD_BEFORE = re.compile(r"(?:^|[^\w$.])(?:return|typeof|case|in|of|delete|void|throw|new|else|do)\s*$")
 _TEMPLATE = re.compile(r"(?:[^`\\$]|\\.|\$(?!\{))*(`|\$\{)", re.DOTALL)
+_PLAIN = re.compile(r"[^\"'`/<{}]+")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -44,7 +46,9 @@ class BrokenScript(ValueError):
 
 
 def pieces_of(script: str) -> list[Piece]:
-    """In order, covering everything; the code inside a template is code. Raises BrokenScript."""
+    """In order, covering everything; the code inside a template is code. Raises BrokenScript, also for a giant."""
+    if len(script) > _MOST_CHARACTERS:
+        raise BrokenScript("too long to be looked at")
     reader = _Reader(script)
     reader.read()
     return reader.pieces
@@ -113,6 +117,11 @@ class _Reader:
         return not before or not (before[-1] in ")]}_$" or before[-1].isalnum()) or bool(_WORD_BEFORE.search(before))
 
     def _code(self) -> None:
+        plain = _PLAIN.match(self._script, self._at)
+        if plain:
+            self._at = plain.end()
+            self._last = (self._last + plain[0])[-12:]
+            return
         sign = self._script[self._at]
         if self._holes and sign == "}" and self._holes[-1] == 0:
             self._holes.pop()

@@ -7,6 +7,7 @@ from scanners.web.message import Request
 from scanners.web.points import Point
 from scanners.web.probing.page import Page
 from scanners.web.probing.trial import Ask, Bait, Effect, Hit, Hits, Listen, Purpose, Trial
+from scanners.web.probing.weakness import Verdict
 from secops.model.text import Text
 
 BAIT = "{bait}"
@@ -34,6 +35,15 @@ class Taken:
     def shown(self) -> str:
         """What was asked, for the evidence."""
         return self.second.request.partition("\r\n")[0][:200]
+
+
+def taken_late(hit: Hit) -> Verdict:
+    """The verdict for a hit that came when its check was over: nobody else can know the address."""
+    because = Text(
+        f"只告诉过该站点的随机地址事后被 {hit.peer} 访问({hit.protocol})",
+        f"a random address that only this site was told of was asked for later by {hit.peer} ({hit.protocol})",
+    )
+    return Verdict(because, {"hit": hit.request.partition("\r\n")[0][:200]}, rule="out-of-band")
 
 
 def baited(point: Point, form: str, write: Callable[[Bait], str]) -> Callable[[Bait], Request]:
