@@ -15,9 +15,10 @@ _MOST_TOKENS = 400_000
 _DEEPEST = 12
 _MOST_MEMBERS = 200
 _TOKEN = re.compile(
-    r"(?P<comment>//[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)"
-    r"|(?P<string>\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')"
-    r"|(?P<template>`(?:[^`\\]|\\.)*`)"
+    # What is not closed ends with the line or the text, so that nothing is looked through twice.
+    r"(?P<comment>//[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/|\Z))"
+    r"|(?P<string>\"(?:[^\"\\\n]|\\.)*(?:\"|(?=\n)|\\?\Z)|'(?:[^'\\\n]|\\.)*(?:'|(?=\n)|\\?\Z))"
+    r"|(?P<template>`(?:[^`\\]|\\.)*(?:`|\\?\Z))"
     r"|(?P<number>\b\d[\w.]*)"
     r"|(?P<word>[A-Za-z_$\u4e00-\u9fff][\w$]*(?:\s?\.\s?[A-Za-z_$][\w$]*)*)"
     r"|(?P<sign>=>|===?|!==?|&&|\|\||[^\s\w])",
@@ -44,8 +45,10 @@ class Token:
 
     kind: str
     text: str
-    joined: bool = False
-    """A string with holes."""
+
+
+_SLASH = Token("sign", "/")
+_PATTERN = re.compile(r"/(?:[^/\\\n\[]|\\.|\[(?:[^\]\\\n]|\\.){0,200}\]){1,500}/[a-z]*")
 
 
 @dataclass(slots=True)
@@ -54,6 +57,8 @@ class Tokens:
 
     items: list[Token]
     constants: dict[str, str] = field(default_factory=dict)
+    patience: int = 2_000_000
+    """How many tokens may yet be looked at: brackets that nobody closes are looked for again and again."""
 
     def sign(self, at: int, text: str) -> bool:
         """Whether this sign stands there."""
@@ -85,7 +90,9 @@ class Tokens:
     def past(self, at: int, depth: int = 0) -> int:
         """Behind the argument that begins there: at its comma, its closing bracket or the end of its statement."""
         level = 0
-        for index in range(at, min(at + 4000, len(self.items))):
+        furthest = min(at + 4000, len(self.items)) if self.patience > 0 else at
+        for index in range(at, furthest):
+            self.patience -= 1
             token = self.items[index]
             if token.kind != "sign":
                 continue
@@ -97,10 +104,11 @@ class Tokens:
                 level -= 1
             elif token.text in ",;" and not level:
                 return index
-        return min(at + 4000, len(self.items))
+        return max(furthest, at + 1)
 
     def _operand(self, at: int, depth: int) -> tuple[Value, int]:
-        if at >= len(self.items) or depth > _DEEPEST:
+        self.patience -= 1
+        if at >= len(self.items) or depth > _DEEPEST or self.patience <= 0:
             return Unknown(), at + 1
         token = self.items[at]
         if token.kind == "string":
@@ -206,19 +214,37 @@ def _character(found: re.Match[str]) -> str:
 
 
 def _tokens(text: str) -> Iterator[Token]:
-    for found in _TOKEN.finditer(text):
-        kind = found.lastgroup or ""
-        written = found.group()
-        if kind == "comment":
+    at, before = 0, Token("sign", ";")
+    while found := _TOKEN.search(text, at):
+        at = found.end()
+        token = _token(found)
+        if token is None:
             continue
-        if kind == "string":
-            yield Token(kind, unescaped(written[1:-1]))
-        elif kind == "template":
-            yield Token(kind, written[1:-1])
-        elif kind == "word":
-            yield Token(kind, re.sub(r"\s", "", written))
-        else:
-            yield Token(kind, written)
+        if token == _SLASH and _begins_a_pattern(before):
+            pattern = _PATTERN.match(text, found.start())
+            at = pattern.end() if pattern else at
+            token = Token("number", "")
+        before = token
+        yield token
+
+
+def _token(found: re.Match[str]) -> Token | None:
+    """None for a comment."""
+    kind, written = found.lastgroup or "", found.group()
+    if kind == "comment":
+        return None
+    if kind == "string":
+        return Token(kind, unescaped(written[1:-1]))
+    if kind == "template":
+        return Token(kind, written[1:-1])
+    return Token(kind, re.sub(r"\s", "", written) if kind == "word" else written)
+
+
+def _begins_a_pattern(before: Token) -> bool:
+    """A slash behind a value divides; elsewhere it begins a regular expression, which may hold quotes."""
+    if before.kind == "sign":
+        return before.text not in (")", "]", "}")
+    return before.kind == "word" and before.text in ("return", "typeof", "case", "in", "of", "void", "delete")
 
 
 def _number(text: str) -> float | Unknown:

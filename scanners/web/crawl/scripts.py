@@ -20,7 +20,7 @@ _PAGE = re.compile(
 )
 _RELATIVE = re.compile(r"(?:api|rest|v\d|service|ajax|admin|user)s?/[\w./{}-]{1,200}(?:\?[^\s\"'<>]*)?", re.IGNORECASE)
 _NO_ADDRESS = re.compile(
-    r"^/+$|^\./?$|^\.\./?$|^/[*+?()\[\]$^|]|^//[^\w]|^/[gimsuy]+$|^\.\.\.|^(?:text|image|application|audio|video|font)/"
+    r"^/[^\w.%:{$@~/-]|^/+$|^\./?$|^\.\./?$|^/[*+?()\[\]$^|]|^//[^\w]|^/[gimsuy]+$|^\.\.\.|^(?:text|image|application|audio|video|font)/"
 )
 _COOKIE_NAME = re.compile(r"^\s*([\w.-]{1,64})=")
 

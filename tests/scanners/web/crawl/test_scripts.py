@@ -46,6 +46,7 @@ def test_calls(text: str) -> None:
 NOISE = [
     "var t = 'text/html'; var r = /ab\\/c/g; var d = 'yyyy/MM/dd'; var h = '</div>'; var c = '//'",
     "x = a / b; y = '/'; z = './'; w = '/^[a-z]+$/'; m = 'application/json'",
+    "var a = {b: /'/, c: x}, d = {e: /\\/['\"]/g, f: 1}; g = (h) / 2; i = \"'/\"",
     "// fetch('/commented')\n/* fetch('/also') */",
     "console.log('a/b c/d'); n = 'and/or'; i = 'I/O'",
 ]
