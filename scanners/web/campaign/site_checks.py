@@ -34,6 +34,8 @@ _MOST_FAILED = 0.05
 _SHOWN_KINDS = frozenset({"", "html", "json", "xml", "text"})
 _USER_AGENT = ("User-Agent", f"jindun/{__version__}")
 _MOST_VIEWS = 3
+_ODD = "'\"<"
+"""Characters that break statements and pages."""
 _CHECK_SECONDS = 8.0
 
 
@@ -110,7 +112,7 @@ class SiteChecks:
         listener: BaitsAndHits | None = None,
         done: Mapping[str, Examination] | None = None,
         on_place: Callable[[str, Examination], None] = _ignore,
-        at_once: int = 4,
+        at_once: int = 8,
     ) -> None:
         """`done`: places that were examined before the scan was killed."""
         self._client, self._site, self._crawled, self._seed = client, site, crawled, seed
@@ -183,22 +185,32 @@ class SiteChecks:
         for examined in await examine_page(page, page_checks().values(), self._trials(asked, url, page), performing):
             examination.keep(examined, url)
         for point in asked.points:
-            if await self._matters(point, page, sends):
+            if await self._matters(point, sends):
                 trials = self._trials(asked, _place(url, point), page)
                 for examined in await examine_point(point, page, point_checks().values(), trials, performing):
                     examination.keep(examined, url, point)
         return examination
 
-    async def _matters(self, point: Point, page: Page, sends: Callable[[Ask], Awaitable[Answer]]) -> bool:
-        """Fields that the site sent itself do; names, headers and guessed fields only when the answer changes by them."""
-        if point.part is Part.VALUE and not point.is_new and point.where not in (Where.HEADER, Where.PATH):
+    async def _matters(self, point: Point, sends: Callable[[Ask], Awaitable[Answer]]) -> bool:
+        """Fields that the site sends itself do; names, headers, segments and guessed fields only when what stands there
+        changes the answer, or is in it. On a page that is never twice the same, only its status tells.
+        """
+        if point.part is not Part.NAME and not point.is_new and point.where not in (Where.HEADER, Where.PATH):
             return True
         mark = "jd" + _mark(self._seed, point)
-        request = point.inject(mark)
-        looked = Page(request, await sends(Ask(request, Purpose.LOOK)))
-        if looked.response is None:
+
+        async def looked(payload: str) -> Page:
+            request = point.inject(payload)
+            return Page(request, await sends(Ask(request, Purpose.LOOK)))
+
+        plain, odd = await looked(mark), await looked(mark[::-1] + _ODD)
+        if plain.response is None or odd.response is None:
             return False
-        return mark in looked.text or looked.status != page.status or looked.text != page.text
+        if mark in plain.text and plain.status != 404:
+            return True
+        if plain.status != odd.status:
+            return True
+        return plain.text != odd.text and plain.text == (await looked(mark)).text and plain.status != 404
 
     def _trials(self, asked: Asked, place: str, page: Page) -> Callable[[WebCheck], Trial]:
         views = _views(asked)

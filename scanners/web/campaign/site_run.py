@@ -45,8 +45,10 @@ _TURN_SECONDS = 0.02
 _ATTEMPTS = 3
 _PAUSES_SECONDS = (0.2, 1.0)
 """Before a request is sent again."""
-_TROUBLES_IN_A_ROW = 30
+_TROUBLES_IN_A_ROW = 20
 """Without a single answer in between: the site is down or keeps us out."""
+_SUSPICIOUS = 8
+"""Troubles in a row from which on nothing is repeated: that would only make it worse."""
 _LOOKS_SECONDS = (1.0, 3.0, 10.0)
 """Between the looks at whether a silent site is back, before it is given up."""
 _STOPPED = Trouble(
@@ -287,7 +289,7 @@ class SiteRun:
 
     def _send_plain(self, path: str, settle: Callable[[Exchange, Answer], None]) -> None:
         self.counts.sent += 1
-        sending = Exchange(self._client, None, NONE, self._client.patience.total_seconds, settle)
+        sending = Exchange(self._client, None, NONE, self._client.patience.total_seconds, settle, urgent=True)
         sending.go(self._client.pool.lane_of(self.site.target), Request("GET", path))
 
     def _settled(self, asking: Asking, _: Exchange, answer: Answer) -> None:
@@ -295,6 +297,7 @@ class SiteRun:
         self._under_way -= 1
         asking.attempt += 1
         if worth_repeating(answer) and self._may_repeat(asking):
+            self._in_a_row += 1
             self._queue(asking, _PAUSES_SECONDS[min(asking.attempt - 1, len(_PAUSES_SECONDS) - 1)])
         else:
             self._take(asking, answer)
@@ -303,7 +306,7 @@ class SiteRun:
     def _may_repeat(self, asking: Asking) -> bool:
         request = asking.send.request
         repeatable = request.raw is None and request.method in ("GET", "HEAD", "OPTIONS")
-        return repeatable and asking.attempt < _ATTEMPTS and not self._is_silent() and self._given_up is None
+        return repeatable and asking.attempt < _ATTEMPTS and self._in_a_row < _SUSPICIOUS and self._given_up is None
 
     def _take(self, asking: Asking, answer: Answer) -> None:
         send, waiting = asking.send, asking.waiting
