@@ -55,6 +55,7 @@ def multipart(boundary: str = "fence") -> bytes:
 WHOLE = [
     Request("GET", "/news/12.html?id=1&q=%E4%B8%AD+x&empty=&bare&id=2", (("Cookie", "a=1; b=x%20y; c="),)),
     Request("GET", "/a%2Fb/c%20d/?"),
+    Request("GET", "/", (("Cookie", 'a="x\\"y\\073 z"; b=""'),)),
     Request("GET", "/"),
     Request("GET", "/x?%zz=%&&=&a==b#frag?not=this", (("X-Id", "7"), ("User-Agent", "me"))),
     Request("POST", "/p", FORM, b"name=%D6%D0&pass=a%26b&x"),
