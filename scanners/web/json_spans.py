@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from json.decoder import scanstring
+from json import JSONDecoder
 
 DEEPEST = 64
+_STRINGS = JSONDecoder()
 _SPACE = re.compile(r"[ \t\r\n]*")
 _LITERAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null")
 
@@ -61,7 +62,7 @@ class _Reader:
             if self._text[self.at : self.at + 1] != '"':
                 raise ValueError("a name is missing")
             start = self.at
-            name, self.at = scanstring(self._text, start + 1, True)
+            name, self.at = _STRINGS.raw_decode(self._text, start)
             below = f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
             yield Spot(below, True, True, name, start, self.at)
             self._take(":")
@@ -81,7 +82,7 @@ class _Reader:
 
     def _string(self, pointer: str, is_name: bool) -> Spot:
         start = self.at
-        value, self.at = scanstring(self._text, start + 1, True)
+        value, self.at = _STRINGS.raw_decode(self._text, start)
         return Spot(pointer, is_name, True, value, start, self.at)
 
     def _literal(self, pointer: str) -> Spot:
