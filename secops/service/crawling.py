@@ -18,6 +18,7 @@ from scanners.web.message import Request, Target
 from scanners.web.pace import Pace
 from scanners.web.sessions.keeper import SessionKeeper
 from scanners.web.sessions.session_file import load_session
+from scanners.web.urls import resolve
 from secops.execution.secrets import Secrets
 from secops.model.text import Text
 from secops.support.errors import BadInput
@@ -41,6 +42,9 @@ class CrawlWish:
 
 def crawl_sites(wish: CrawlWish, watch: Callable[[CrawlState], None]) -> Crawled:
     """Crawl. Raises BadInput for what cannot be used: addresses, session and journal files, a missing browser."""
+    for seed in wish.plan.seeds:
+        if not resolve(seed, seed):
+            raise BadInput(Text(f"“{seed}”不是网址", f"“{seed}” is not a web address like https://host/"))
     return asyncio.run(_crawl(wish, watch))
 
 
@@ -72,17 +76,14 @@ async def _crawl(wish: CrawlWish, watch: Callable[[CrawlState], None]) -> Crawle
         if session and wish.session:
             folder = wish.session.resolve().parent
             keeper = SessionKeeper(client, session, folder=folder, resolve_secret=Secrets(folder).resolve)
-            if not await keeper.before():
-                raise BadInput(keeper.trouble or Text("无法登录", "logging in failed"))
         browser = None
         if wish.render:
             jar, dressed = (keeper.cookies, keeper.dressed) if keeper else (None, _as_it_is)
             opened = open_browser(client, jar, submits=wish.plan.submits, dressed=dressed)
             browser = await stack.enter_async_context(opened)
-        try:
-            return await crawl(client, wish.plan, journal=journal, keeper=keeper, browser=browser, watch=watch)
-        except ValueError as error:
-            raise BadInput(Text(f"不是网址:{error}", f"not a web address like https://host/: {error}")) from None
+        if keeper and not await keeper.before():
+            raise BadInput(keeper.trouble or Text("无法登录", "logging in failed"))
+        return await crawl(client, wish.plan, journal=journal, keeper=keeper, browser=browser, watch=watch)
 
 
 def _as_it_is(_target: Target, request: Request) -> Request:
