@@ -81,7 +81,7 @@ async def ours(port: int, count: int) -> Turn:
             memory.append(resident_mib())
 
     scope = scope_of(("127.0.0.0/8",), "benchmark", now() + timedelta(days=1))
-    pace = Pace(most=1e6, start=1e6, connections=CONNECTIONS)
+    pace = Pace(most=1e6, start=1e6, least=1e6, connections=CONNECTIONS)
     with tempfile.TemporaryDirectory() as folder, AuditLog(Path(folder) / "audit.jsonl") as audit:
         async with Client(Guard(scope, audit=audit.record), pace=pace) as client:
             target = Target("http", "127.0.0.1", port)

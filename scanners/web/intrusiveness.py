@@ -18,6 +18,8 @@ _CHANGING_METHODS = frozenset(
 """They replace, remove or lock what is there, by their definition."""
 _OVERRIDES = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
 _OVERRIDE_FIELD = re.compile(r"[?&]_method=([A-Za-z]+)")
+_SPEAKS = re.compile(r"[%+ *$]|_method=")
+"""Without one of these, no two words of a statement stand apart, and no field names a method."""
 _DESTROYS = re.compile(
     rb"(?:drop|truncate|alter)(?:\s|\+|%20|/\*.*?\*/)+(?:table|database|schema|view|index)"
     rb"|delete(?:\s|\+|%20)+from|insert(?:\s|\+|%20)+into|update(?:\s|\+|%20)+\w+(?:\s|\+|%20)+set\b"
@@ -36,15 +38,22 @@ def intrusiveness_of(request: Request) -> Profile:
     statement, uploads something that a server would run, or is framed so that other people's requests may suffer;
     also raw bytes of which no request can be made out. Normal: the rest.
     """
-    if request.raw is None:
-        return _of(request.method, request.target, request.headers, request.body)
-    return _of_raw(request.raw, asked_of(request))
+    if request.raw is not None:
+        return _of_raw(request.raw, asked_of(request))
+    if request.method in _SAFE_METHODS and not request.body and _is_plain(request.target, request.headers):
+        return Safety.SAFE
+    return _of(request.method, request.target, request.headers, request.body)
+
+
+def _is_plain(target: str, headers: Headers) -> bool:
+    """Whether nothing in a target or headers needs a second look; most requests of a scan are like this."""
+    return not (_SPEAKS.search(target) or (headers and _says_more(headers)))
 
 
 def _of(method: str, target: str, headers: Headers, body: bytes) -> Profile:
     method = method.upper()
     reads = method in _SAFE_METHODS and not body
-    if reads and not (headers and _overriding(headers)) and "_method=" not in target:
+    if reads and not _says_more(headers) and "_method=" not in target:
         return Safety.INTRUSIVE if _destroys_by(target) else Safety.SAFE
     methods = {method, *_overriding(headers), *(name.upper() for name in _OVERRIDE_FIELD.findall(target))}
     if methods & _CHANGING_METHODS or _UPLOADS.search(body) or _smuggles(headers):
@@ -65,9 +74,15 @@ def _of_raw(raw: bytes, asked: tuple[tuple[str, str], ...]) -> Profile:
 
 
 def _destroys_by(target: str) -> bool:
-    if "%" not in target and "+" not in target and " " not in target and "*" not in target and "$" not in target:
-        return False  # Nothing in it separates the words of a statement.
-    return _DESTROYS.search(target.encode("utf-8", "surrogateescape")) is not None
+    return (
+        _SPEAKS.search(target) is not None and _DESTROYS.search(target.encode("utf-8", "surrogateescape")) is not None
+    )
+
+
+@lru_cache(maxsize=1024)
+def _says_more(headers: Headers) -> bool:
+    """Whether headers make more of a request than its method does."""
+    return bool(_overriding(headers)) or _smuggles(headers)
 
 
 @lru_cache(maxsize=1024)

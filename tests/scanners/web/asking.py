@@ -26,7 +26,7 @@ BRISK = Patience(
     idle_seconds=0.4,
     total_seconds=1.5,
 )
-FAST = Pace(most=1e6, start=1e6)
+FAST = Pace(most=1e6, start=1e6, least=1e6)
 GET = Request("GET", "/")
 
 

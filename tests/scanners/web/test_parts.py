@@ -127,6 +127,7 @@ UPLOAD = b'Content-Disposition: form-data; name="f"; filename="%b"\r\n\r\nx'
         (Request("POST", "/", body=UPLOAD % b"a.php.png"), "intrusive"),
         (Request("POST", "/", body=UPLOAD % b"a.php%00.png"), "intrusive"),
         (Request("POST", "/", (("Content-Length", "3"), ("Transfer-Encoding", "chunked")), b"abc"), "intrusive"),
+        (Request("GET", "/", (("content-length", "3"), ("transfer-encoding", "chunked"))), "intrusive"),
         (Request("GET", "/", raw=b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"), "safe"),
         (Request("GET", "/", raw=b"POST / HTTP/1.1\r\nHost: x\r\n\r\nx"), "normal"),
         (Request("GET", "/", raw=b"GET / HTTP/1.1\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nx"), "intrusive"),
