@@ -1,15 +1,20 @@
 """One course of shipping: where to, at what pace, and what is known of what was written on the way."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
+from secops.model.finding import Weakness
 from secops.store.elasticsearch_documents import Kind
 from secops.store.elasticsearch_indices import Indices
-from secops.store.elasticsearch_kept import By, Kept, Note
+from secops.store.elasticsearch_json import Document
+from secops.store.elasticsearch_kept import By, Kept, Note, note_of
 from secops.store.elasticsearch_sending import Sender
 from secops.store.elasticsearch_server import Found
+from secops.store.entries import Recording
+from secops.store.merge import weaknesses_by_id
+from secops.store.outbox import Entry
 from secops.support.errors import Incomplete
 
 Place = tuple[str, str]
@@ -48,6 +53,14 @@ class Fresh:
 
 
 @dataclass(slots=True)
+class Marked:
+    """What is to be said of a place when the findings are written, and what is on the server."""
+
+    document: Document
+    found: Found | None
+
+
+@dataclass(slots=True)
 class Course:
     """From the lock of an outbox to its release."""
 
@@ -68,6 +81,12 @@ class Course:
     """Digests of some that are there."""
     decided: set[int] = field(default_factory=set)
     """Entries whose acceptance was sent once."""
+    seen: dict[int, dict[str, Weakness]] = field(default_factory=dict)
+    """By number of the entry."""
+    places: dict[str, Marked] = field(default_factory=dict)
+    """By id, those that this course evaluated."""
+    evaluated: dict[int, str | None] = field(default_factory=dict)
+    """By number of the entry, when its place had been evaluated successfully as it was merged first."""
     lagging: bool = False
     """Whether searches do not know all findings that were written. Whoever searches for all else refreshes it first."""
 
@@ -86,6 +105,16 @@ class Course:
         """Whether what an entry was to write afterwards is there."""
         return by[0] == self.outbox and by[1] < self.floor and by[1] not in self.dead
 
-    def left_over(self, notes: Iterable[Note]) -> list[Note]:
-        """Those of the notes that an earlier try of ours may not have brought among the events."""
-        return [note for note in notes if note.by[0] == self.outbox and self.floor <= note.by[1] <= self.sent_before]
+    def left_over(self, one: Kept) -> Iterator[Note]:
+        """Its events that an earlier try of ours may not have brought among the events."""
+        for told in one.pending if self.sent_before else ():
+            outbox, number = told["by"]
+            if outbox == self.outbox and self.floor <= number <= self.sent_before:
+                yield note_of(one.finding.id, told)
+
+    def seen_by(self, entry: Entry) -> dict[str, Weakness]:
+        """The weaknesses of a recording by id, worked out once."""
+        if entry.number not in self.seen:
+            assert isinstance(entry.write, Recording)
+            self.seen[entry.number] = weaknesses_by_id(entry.write.evaluation)
+        return self.seen[entry.number]

@@ -11,6 +11,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -145,6 +146,7 @@ def digest(*parts: str) -> str:
     return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
+@lru_cache(maxsize=50_000)
 def place_id(asset: str, check: str) -> str:
     """The id of an (asset, check)."""
     return digest(asset, check)
@@ -281,7 +283,13 @@ def essence(kind: Kind, source: Document) -> bytes:
 
 def _values(field: Field, finding: Finding) -> Bound | list[Bound]:
     values = field.read(finding)
-    return [indexed(value) for value in values] if field.many else indexed(values[0])
+    if field.many:
+        return [indexed(value) for value in values]
+    value = values[0]
+    # Most are short words; this is asked twenty times of every finding that is written.
+    if type(value) is str and len(value) <= LONGEST_WORD:
+        return value
+    return indexed(value)
 
 
 def _trigrams(field: Field, finding: Finding) -> list[str]:

@@ -3,6 +3,7 @@
 The events of a chunk are written behind its findings, along with the next chunk; then the chunk is struck off.
 """
 
+import gc
 import random
 import time
 from collections import defaultdict
@@ -18,7 +19,18 @@ from secops.store.elasticsearch_errors import IndexMissing, Refused
 from secops.store.elasticsearch_groups import write_together
 from secops.store.elasticsearch_kept import Kept, Note
 from secops.store.elasticsearch_merging import Job, Merging
-from secops.store.elasticsearch_reading import Claims, Picture, claim, patch, read, wait_for_writes
+from secops.store.elasticsearch_places import place_of_both
+from secops.store.elasticsearch_reading import (
+    Claims,
+    Picture,
+    claim,
+    documents_of,
+    named,
+    patch,
+    places_of,
+    read,
+    wait_for_writes,
+)
 from secops.store.elasticsearch_sending import packed
 from secops.store.elasticsearch_server import Action, Found, Result, Status
 from secops.store.entries import Deciding, Editing
@@ -28,6 +40,10 @@ from secops.store.outbox import Entry, Outbox, Outcome
 from secops.support.errors import Incomplete, JindunError
 
 _MOST_ENTRIES = 5_000
+_GROWTH = 4
+"""How much larger documents are than the entries that they come from, about."""
+_RARELY = 200_000
+"""Containers made between two looks for garbage."""
 _MOST_ROUNDS = 200
 _LONGEST_PAUSE_SECONDS = 0.2
 
@@ -47,6 +63,10 @@ class _Chunk:
     """Findings that these did not reach."""
     notes: dict[str, Note] = field(default_factory=dict)
     """Events to be written."""
+    places: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """By id, the entries that evaluated them."""
+    foreseen: dict[str, tuple[Note, list[Job]]] = field(default_factory=dict)
+    """What is to be written for a note."""
     apart: bool = False
     """Whether one of several entries is not to be taken: it is to be found out which."""
 
@@ -103,9 +123,13 @@ class Drain:
 
     def run(self) -> None:
         """Raises Incomplete when the server does not let us finish; what was done until then stays done."""
+        # Documents hold no cycles, and there are hundreds of thousands: looking for some takes a third of the time.
+        before = gc.get_threshold()
+        gc.set_threshold(_RARELY, *before[1:])
         try:
             self._run()
         finally:
+            gc.set_threshold(*before)
             if self._flight:
                 # Nobody else is to ship while something of ours may still arrive.
                 wait([self._flight.results])
@@ -118,16 +142,21 @@ class Drain:
             if exactly:
                 self._arrive()
             chunk, picture = self._prepare(entries, exactly)
-            before = self._land()
-            if not exactly:
-                patch(self._course, picture, entries)
-            self._launch(chunk, picture, before)
+            if self._flight and _meet(self._course, self._flight.tried, entries, picture):
+                before = self._land()
+                self._launch(self._merged(chunk, picture, exactly), before)
+            else:
+                # Merged and encoded while the one before is still under way.
+                ready = self._merged(chunk, picture, exactly)
+                if self._flight:
+                    self._foresee(self._flight)
+                self._launch(ready, self._land())
         self._arrive()
 
     def _next(self, at: int) -> list[Entry]:
         """The next chunk; a change of several findings is one by itself."""
-        limit = self._course.sender.pace.limit_bytes
-        entries = self._outbox.after(at, limit_bytes=limit, limit=_MOST_ENTRIES)
+        limit_bytes = self._course.sender.pace.limit_bytes // _GROWTH
+        entries = self._outbox.after(at, limit_bytes=limit_bytes, limit=_MOST_ENTRIES)
         entries = [entry for entry in entries if self._until is None or entry.number <= self._until]
         several = (place for place, entry in enumerate(entries) if _changes_several(entry))
         return entries[: max(next(several, len(entries)), 1)]
@@ -142,12 +171,25 @@ class Drain:
         left = [entry for entry in entries if entry.number not in claims.lost | claims.refused.keys()]
         return chunk, read(self._course, left, exactly=exactly)
 
-    def _launch(self, chunk: _Chunk, picture: Picture, before: _Chunk | None) -> None:
-        """Merge, and let the wire do the rest."""
+    def _merged(self, chunk: _Chunk, picture: Picture, exactly: bool) -> tuple[_Try, list[Action]]:
+        """Merged into what is known, and encoded."""
+        if not exactly:
+            patch(self._course, picture, chunk.entries)
         tried = self._try(chunk, chunk.entries, picture)
+        return tried, [packed(action) for action in self._actions(tried)]
+
+    def _launch(self, ready: tuple[_Try, list[Action]], before: _Chunk | None) -> None:
+        """Let the wire do the rest, along with the events of the chunk before."""
+        tried, actions = ready
         events = self._events(before) if before else []
-        actions = [packed(action) for action in (*self._actions(tried), *(job.action for job in events))]
+        actions += [job.action for job in events]
         self._flight = _Flight(tried, self._wire.submit(self._course.sender.send, actions), before, events)
+
+    def _foresee(self, flight: _Flight) -> None:
+        """Encode the events that there will be when all goes well."""
+        for one in flight.tried.findings:
+            for note in one.notes:
+                flight.tried.chunk.foreseen[note.id] = (note, self._jobs_of(note))
 
     def _land(self) -> _Chunk | None:
         """What flies is written, whatever stood in the way, but for its events; the chunk before it is struck off."""
@@ -179,8 +221,10 @@ class Drain:
         merging = Merging(self._course, picture, chunk.claims)
         merging.merge(entries)
         chunk.refusals |= merging.refusals
+        chunk.dead |= chunk.claims.refused
         for note in (*merging.left_over(), *merging.carried):
             chunk.notes[note.id] = note
+        chunk.places = {id: tuple(by) for id, by in merging.places.items()} | chunk.places
         alone, groups = _grouped(merging, entries)
         return _Try(chunk, merging, alone, groups, merging.documents())
 
@@ -230,28 +274,64 @@ class Drain:
     # --- afterwards
 
     def _events(self, chunk: _Chunk) -> list[Job]:
-        """The events of a chunk as documents, and those that stand in the audit, too."""
-        course, jobs = self._course, []
+        """What a chunk writes behind its findings: events, the audit of edits, when its places were evaluated."""
+        jobs = [self._place_job(id, by) for id, by in chunk.places.items() if self._place_changed(id)]
         for note in chunk.notes.values():
-            by = (note.by[1],)
-            action = Action(course.appending(Kind.EVENTS), note.id, note.event_document())
-            jobs.append(Job(action, by, Kind.EVENTS, once=True))
-            if note.audit:
-                action = Action(course.appending(Kind.AUDIT), note.id, note.audit_document())
-                jobs.append(Job(action, by, Kind.AUDIT, once=True))
+            foreseen, made = chunk.foreseen.get(note.id, (None, []))
+            # What was merged once more may have made another event of that number.
+            jobs += made if foreseen is note else self._jobs_of(note)
+        return jobs
+
+    def _place_changed(self, id: str) -> bool:
+        marked = self._course.places[id]
+        return marked.found is None or marked.document is not marked.found.source
+
+    def _place_job(self, id: str, by: tuple[int, ...]) -> Job:
+        marked, indices = self._course.places[id], self._course.indices
+        alias = indices.own(marked.found.index) if marked.found else indices.alias(Kind.PLACES)
+        return Job(Action(alias, id, marked.document, marked.found), by, Kind.PLACES)
+
+    def _jobs_of(self, note: Note) -> list[Job]:
+        by, appending = (note.by[1],), self._course.appending
+        action = packed(Action(appending(Kind.EVENTS), note.id, note.event_document()))
+        jobs = [Job(action, by, Kind.EVENTS, once=True)]
+        if note.audit:
+            action = packed(Action(appending(Kind.AUDIT), note.id, note.audit_document()))
+            jobs.append(Job(action, by, Kind.AUDIT, once=True))
         return jobs
 
     def _written_events(self, chunk: _Chunk, jobs: Sequence[Job], results: Sequence[Result]) -> None:
         while jobs:
-            stuck = [(job, result) for job, result in zip(jobs, results, strict=True) if not _is_there(job, result)]
-            for job, result in stuck:
+            left: list[tuple[Job, Result]] = []
+            for job, result in zip(jobs, results, strict=True):
                 if result.status is Status.REFUSED:
                     _die(chunk, job.by, result.reason)
-            left = [(job, result) for job, result in stuck if result.status is not Status.REFUSED]
-            jobs = [job for job, _ in left]
-            if left:
-                wait_for_writes(self._course, left[0][1].status, left[0][1].reason)
-                results = self._course.sender.send([job.action for job in jobs])
+                elif not _is_there(job, result):
+                    left.append((job, result))
+                elif job.kind is Kind.PLACES:
+                    self._place_written(job, result)
+            stuck = [result for _, result in left if result.status is not Status.CONFLICT]
+            if stuck:
+                wait_for_writes(self._course, stuck[0].status, stuck[0].reason)
+            overtaken = {job.action.id: job.by for job, _ in left if job.kind is Kind.PLACES}
+            self._read_places(overtaken)
+            jobs = [job for job, _ in left if job.kind is not Kind.PLACES]
+            jobs = [*jobs, *(self._place_job(id, by) for id, by in overtaken.items())]
+            results = self._course.sender.send([job.action for job in jobs])
+
+    def _place_written(self, job: Job, result: Result) -> None:
+        marked, document = self._course.places[job.action.id], job.action.document or {}
+        marked.found = Found(job.action.id, document, result.index, result.seq_no, result.primary_term)
+
+    def _read_places(self, ids: Collection[str]) -> None:
+        """Somebody else evaluated them meanwhile."""
+        alias = self._course.indices.alias(Kind.PLACES)
+        there = self._course.indices.server.get(alias, ids, ("jindun.document",)) if ids else {}
+        for id in ids:
+            marked = self._course.places[id]
+            marked.found = there.get(id)
+            if marked.found:
+                marked.document = place_of_both(marked.document, marked.found.source)
 
     def _strike_off(self, chunk: _Chunk) -> None:
         outcomes: dict[int, Outcome] = {}
@@ -271,6 +351,9 @@ class Drain:
         self._outbox.done(outcomes, told=self._mine)
         self._told |= {number: outcome for number, outcome in outcomes.items() if number in self._mine}
         self._course.floor = chunk.entries[-1].number + 1
+        for entry in chunk.entries:
+            self._course.seen.pop(entry.number, None)
+            self._course.evaluated.pop(entry.number, None)
         if chunk.dead:
             self._course.dead = self._outbox.dead_claims()
 
@@ -371,6 +454,20 @@ def _missed(chunk: _Chunk, number: int) -> frozenset[str] | None:
 
 def _refused(course: Course, reason: str) -> Refused:
     return Refused(course.indices.server.name, "a document", reason)
+
+
+def _meet(course: Course, before: _Try, entries: Sequence[Entry], picture: Picture) -> bool:
+    """Whether entries may depend on what an earlier try writes."""
+    written = [*before.findings, *(one for leader, others in before.groups for one in (leader, *others.values()))]
+    ids = {one.finding.id for one in written}
+    places = {(one.finding.asset, one.finding.check) for one in written}
+    documents = {(job.kind, job.action.id) for job in before.jobs if not job.once}
+    return not (
+        ids.isdisjoint(picture.findings)
+        and ids.isdisjoint(named(course, entries))
+        and places.isdisjoint(places_of(course, entries))
+        and documents.isdisjoint(documents_of(entries))
+    )
 
 
 def _changes_several(entry: Entry) -> bool:

@@ -10,7 +10,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from secops.model.finding import Finding
 from secops.model.text import Text
@@ -20,7 +19,7 @@ from secops.store.elasticsearch_json import Document
 from secops.store.elasticsearch_server import Found
 from secops.store.event import Event
 from secops.store.finding_store import AuditEntry
-from secops.support.clock import from_text, to_text
+from secops.support.clock import from_text
 
 By = tuple[str, int]
 """An outbox and the number of one of its entries."""
@@ -63,7 +62,7 @@ class Note:
     def to_json(self) -> Document:
         """As it is kept."""
         event = self.event
-        told = (event.revision, to_text(event.at), event.actor, event.change, event.reason.zh, event.reason.en)
+        told = (event.revision, event.at.isoformat(), event.actor, event.change, event.reason.zh, event.reason.en)
         return {"by": self.by, "number": self.number, "audit": self.audit, "event": told}
 
 
@@ -77,7 +76,8 @@ class Kept:
     applied: dict[str, int] = field(default_factory=dict)
     told: int | None = 0
     """How many events it has; None: they are to be counted."""
-    pending: tuple[Note, ...] = ()
+    pending: tuple[Document, ...] = ()
+    """Notes as they are kept."""
     lock: Lock | None = None
     plan: Document | None = None
     by: tuple[int, ...] = ()
@@ -108,7 +108,7 @@ class Kept:
         return replace(
             self,
             found=found,
-            pending=(*self.pending, *self.notes),
+            pending=self._kept_notes(),
             notes=(),
             by=(),
             lock=None,
@@ -120,11 +120,18 @@ class Kept:
         extra: Document = {
             "applied": self.applied,
             "told": self.told,
-            "pending": [note.to_json() for note in (*self.pending, *self.notes)],
+            "pending": self._kept_notes(),
         }
         if plan:
             extra["plan"] = plan
         return extra
+
+    def _kept_notes(self) -> tuple[Document, ...]:
+        return (*self.pending, *(note.to_json() for note in self.notes)) if self.notes else self.pending
+
+    def untold(self) -> list[Note]:
+        """Its last events, that may not stand among the events yet."""
+        return [note_of(self.finding.id, told) for told in self.pending]
 
     def document(self, plan: Document | None = None) -> Document:
         """As it is written."""
@@ -140,7 +147,7 @@ def kept_of(found: Found) -> Kept:
         found=Found(found.id, {}, found.index, found.seq_no, found.primary_term),
         applied=extra.get("applied", {}),
         told=extra.get("told"),
-        pending=tuple(_note_of(finding.id, told) for told in extra.get("pending", ())),
+        pending=tuple(extra.get("pending", ())),
         lock=Lock((lock[0], lock[1]), lock[2]) if lock else None,
         plan=extra.get("plan"),
     )
@@ -171,7 +178,8 @@ def planned_document(plan: Document, id: str) -> Document:
     return finding_document(from_document(told["finding"]), told["extra"])
 
 
-def _note_of(finding: str, told: dict[str, Any]) -> Note:
+def note_of(finding: str, told: Document) -> Note:
+    """The note that is kept so."""
     revision, at, actor, change, zh, en = told["event"]
     event = Event(finding, revision, from_text(at), actor, change, Text(zh, en))
     return Note((told["by"][0], told["by"][1]), told["number"], event, told["audit"])

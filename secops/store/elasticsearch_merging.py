@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from secops.model.finding import Finding
+from secops.model.outcome import Evaluation
 from secops.model.text import Text
 from secops.store.acceptances import require_next_revision
-from secops.store.elasticsearch_course import Course
+from secops.store.elasticsearch_course import Course, Marked
 from secops.store.elasticsearch_documents import (
     Kind,
     acceptance_document,
@@ -21,10 +22,11 @@ from secops.store.elasticsearch_documents import (
 )
 from secops.store.elasticsearch_ecs import moment
 from secops.store.elasticsearch_json import Document
-from secops.store.elasticsearch_kept import Kept, Note
+from secops.store.elasticsearch_kept import Kept, Note, note_of
 from secops.store.elasticsearch_places import (
     baseline_document,
     coverage_key,
+    last_successful,
     newest_document,
     observation_document,
     place_document,
@@ -34,9 +36,10 @@ from secops.store.elasticsearch_server import Action, Found
 from secops.store.entries import Approving, Deciding, Editing, Recording
 from secops.store.event import Event
 from secops.store.finding_store import AuditEntry
-from secops.store.merge import Changes, weaknesses_by_id
+from secops.store.merge import Changes
 from secops.store.outbox import Entry
 from secops.store.refusals import NotFound
+from secops.support.clock import from_text
 from secops.support.errors import BadInput, JindunError
 
 _MOST_AUDITED = 100
@@ -80,6 +83,8 @@ class Merging:
     """All but findings, events and what is held."""
     carried: list[Note] = field(default_factory=list)
     """Events of others that are to be written again, for they may not have managed to."""
+    places: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """Numbers of the entries that evaluated a place."""
     _held: dict[tuple[Kind, str], _Held] = field(default_factory=dict)
 
     def merge(self, entries: Sequence[Entry]) -> None:
@@ -99,6 +104,9 @@ class Merging:
                         self._approve(entry, write)
             except BadInput as refusal:
                 self.refusals[entry.number] = refusal
+            except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+                # A bug of ours, or what no program of ours wrote: it holds nobody else up.
+                self.claims.refused[entry.number] = repr(error)
         self._keep_contents(entries)
         self._carry()
 
@@ -116,30 +124,33 @@ class Merging:
     def left_over(self) -> Iterator[Note]:
         """Events of earlier tries that may not stand among the events yet."""
         for one in self.picture.findings.values():
-            yield from self.course.left_over(one.pending)
+            yield from self.course.left_over(one)
 
     def _carry(self) -> None:
         """Keep the last events of findings with them until it is certain that they stand among the events."""
         course = self.course
         for one in self.changed():
             kept = []
-            for note in one.pending:
-                if course.surely_written(note.by):
+            for told in one.pending:
+                outbox, number = told["by"]
+                if course.surely_written((outbox, number)):
                     continue
-                if note.by[0] != course.outbox or note.by[1] in course.dead:
+                if outbox != course.outbox or number in course.dead:
                     # Somebody else's, who may be gone: ours to write now.
-                    note = replace(note, by=(course.outbox, one.by[-1]))
+                    note = replace(note_of(one.finding.id, told), by=(course.outbox, one.by[-1]))
                     self.carried.append(note)
-                kept.append(note)
+                    told = note.to_json()
+                kept.append(told)
             one.pending = tuple(kept)
 
     def _record(self, entry: Entry, write: Recording) -> None:
         evaluation, number = write.evaluation, entry.number
-        seen = weaknesses_by_id(evaluation)
+        seen = self.course.seen_by(entry)
         at_place = self.picture.places.get((evaluation.asset, evaluation.check), set())
-        known = self.picture.known({*seen, *at_place})
+        self._mark_place(number, write)
+        known = self._evaluated(number, evaluation, self.picture.known({*seen, *at_place}))
         changes = Changes(write.scan)
-        changes.merge(evaluation, known)
+        changes.merge(evaluation, known, seen)
         done = {id for id in changes.findings if self._is_done(entry, id)}
         self._put(number, changes.findings, done)
         for event in changes.events:
@@ -149,8 +160,15 @@ class Merging:
             ids -= done
         changes.findings = {id: finding for id, finding in changes.findings.items() if id not in done}
         self.changes[number] = changes
-        self._mark_place(number, write)
         self._observe(number, write)
+
+    def _evaluated(self, number: int, evaluation: Evaluation, known: dict[str, Finding]) -> dict[str, Finding]:
+        """The same, with when the check last ran successfully where that matters to merging."""
+        place, at = (evaluation.asset, evaluation.check), self.course.evaluated[number]
+        missed = [one for one in known.values() if (one.gone or one.misses) and (one.asset, one.check) == place]
+        if at is None:
+            return known
+        return known | {one.id: replace(one, last_evaluated=from_text(at)) for one in missed}
 
     def _is_done(self, entry: Entry, id: str) -> bool:
         """Whether an earlier try brought the entry to this finding. A group is reached as a whole."""
@@ -233,11 +251,19 @@ class Merging:
         self.jobs.append(Job(action, (entry.number,), Kind.AUDIT, once=True))
 
     def _mark_place(self, number: int, write: Recording) -> None:
-        held = self._hold((Kind.PLACES, place_id(write.evaluation.asset, write.evaluation.check)))
-        document = place_document(held.document or None, write.scan, write.evaluation)
-        if not held.document or told_of(document) != told_of(held.document):
-            held.document = document
-            held.by.append(number)
+        """Note the evaluation of its place, once; it is written when the findings are, lest a crash between them makes
+        an evaluation look overtaken by itself.
+        """
+        course, id = self.course, place_id(write.evaluation.asset, write.evaluation.check)
+        self.places[id].append(number)
+        if number in course.evaluated:
+            return
+        marked = course.places.get(id)
+        if marked is None:
+            found = self.picture.documents.get((Kind.PLACES, id))
+            marked = course.places[id] = Marked(found.source if found else {}, found)
+        marked.document = place_document(marked.document or None, write.scan, write.evaluation)
+        course.evaluated[number] = last_successful(marked.document)
 
     def _observe(self, number: int, write: Recording) -> None:
         evaluation = write.evaluation

@@ -220,7 +220,7 @@ def _numbered_events(indices: Indices) -> Iterator[tuple[str, bytes]]:
         yield _event(event_of(found.source), int(found.source["jindun"]["number"]))
     # The last ones may stand with their finding alone.
     for found in _all(indices, Kind.FINDINGS, FINDING_FIELDS):
-        for note in kept_of(found).pending:
+        for note in kept_of(found).untold():
             yield _event(note.event, note.number)
 
 

@@ -47,6 +47,14 @@ def place_document(before: Document | None, scan: str, evaluation: Evaluation) -
     return place_saying(known)
 
 
+def place_of_both(one: Document, other: Document) -> Document:
+    """What is known of a place, of two documents."""
+    known, more = told_of(one), told_of(other)
+    known["newest"] = max(known["newest"], more["newest"], key=lambda newest: str(newest["at"]))
+    known["last_successful"] = max(known["last_successful"] or "", more["last_successful"] or "") or None
+    return place_saying(known)
+
+
 def place_saying(known: Document) -> Document:
     """A place whose `newest` is what its newest coverage tells, and when its check was `last_successful`."""
     newest = known["newest"]

@@ -18,11 +18,12 @@ from secops.store.elasticsearch_documents import (
     told_of,
 )
 from secops.store.elasticsearch_errors import Blocked
+from secops.store.elasticsearch_json import Document
 from secops.store.elasticsearch_kept import Kept, kept_of, planned_document
 from secops.store.elasticsearch_places import coverage_key
 from secops.store.elasticsearch_server import PAGE, Action, Found, Status
 from secops.store.entries import Deciding, Editing, Recording
-from secops.store.merge import relatives, weaknesses_by_id
+from secops.store.merge import relatives
 from secops.store.outbox import Entry
 from secops.store.query import FIELDS
 
@@ -76,13 +77,17 @@ def claim(course: Course, entries: Sequence[Entry]) -> Claims:
     mine = {entry.number: f"{course.outbox}:{entry.claim}" for entry in entries}
     older = _claims(course, course.indices.alias(Kind.COVERAGE), set(keys.values())) if _older(course) else {}
     claims.lost |= {number for number, key in keys.items() if older.get(key, mine[number]) != mine[number]}
-    todo = [entry for entry in entries if entry.number in keys and entry.number not in claims.lost]
+    documents: dict[int, Document] = {}
+    for entry in entries:
+        if entry.number in keys and entry.number not in claims.lost:
+            try:
+                documents[entry.number] = _coverage(entry, mine[entry.number])
+            except (ArithmeticError, TypeError, ValueError) as error:
+                claims.refused[entry.number] = repr(error)
+    todo = [entry for entry in entries if entry.number in documents]
     while todo:
-        actions = [
-            Action(course.appending(Kind.COVERAGE), keys[entry.number], _coverage(entry, mine[entry.number]))
-            for entry in todo
-        ]
-        results = course.sender.send(actions)
+        alias = course.appending(Kind.COVERAGE)
+        results = course.sender.send([Action(alias, keys[entry.number], documents[entry.number]) for entry in todo])
         taken = [entry for entry, result in zip(todo, results, strict=True) if result.status is Status.CONFLICT]
         there = course.indices.server.get(
             course.appending(Kind.COVERAGE), (keys[entry.number] for entry in taken), ("jindun.document",)
@@ -110,7 +115,7 @@ def wait_for_writes(course: Course, status: Status, reason: str) -> None:
     course.sender.patience.pause(Blocked(name, reason or status.value))
 
 
-def _coverage(entry: Entry, mine: str) -> dict[str, object]:
+def _coverage(entry: Entry, mine: str) -> Document:
     assert isinstance(entry.write, Recording)
     return coverage_document(entry.write.scan, entry.write.evaluation, mine)
 
@@ -139,9 +144,9 @@ def read(course: Course, entries: Sequence[Entry], *, exactly: bool = False) -> 
     """
     picture = Picture()
     others = _read_others(course, picture, entries)
-    wanted = _named(entries)
+    wanted = named(course, entries)
     repeated = any(entry.number <= course.sent_before for entry in entries)
-    places = _places(course, entries)
+    places = places_of(course, entries)
     for found in _at_places(course, places, unwatched=repeated):
         if exactly:
             wanted.add(found.id)
@@ -158,27 +163,27 @@ def read(course: Course, entries: Sequence[Entry], *, exactly: bool = False) -> 
 def patch(course: Course, picture: Picture, entries: Sequence[Entry]) -> None:
     """Put what was written on this course over what was read."""
     fresh = course.fresh
-    ids = _named(entries) | picture.findings.keys()
-    ids = ids.union(*(fresh.places.get(place, ()) for place in _places(course, entries)))
+    ids = named(course, entries) | picture.findings.keys()
+    ids = ids.union(*(fresh.places.get(place, ()) for place in places_of(course, entries)))
     for id in ids & fresh.findings.keys():
         picture.put(copied(fresh.findings[id]))
-    for key in _documents(entries) & fresh.documents.keys():
+    for key in documents_of(entries) & fresh.documents.keys():
         picture.documents[key] = fresh.documents[key]
 
 
-def _named(entries: Sequence[Entry]) -> set[str]:
+def named(course: Course, entries: Sequence[Entry]) -> set[str]:
     """Ids of the findings that the entries name."""
     wanted: set[str] = set()
     for entry in entries:
         match entry.write:
-            case Recording(_, evaluation):
-                wanted |= weaknesses_by_id(evaluation).keys()
+            case Recording():
+                wanted |= course.seen_by(entry).keys()
             case Editing(edit):
                 wanted |= {edit.finding, *edit.others}
     return wanted
 
 
-def _places(course: Course, entries: Sequence[Entry]) -> set[Place]:
+def places_of(course: Course, entries: Sequence[Entry]) -> set[Place]:
     """Where it matters what is not named."""
     return {
         (entry.write.evaluation.asset, entry.write.evaluation.check)
@@ -277,7 +282,7 @@ def _finish_plan(course: Course, picture: Picture, leader: Kept) -> None:
         picture.put(kept_of(found))
 
 
-def _documents(entries: Sequence[Entry]) -> set[tuple[Kind, str]]:
+def documents_of(entries: Sequence[Entry]) -> set[tuple[Kind, str]]:
     """What the entries change that is no finding."""
     wanted: set[tuple[Kind, str]] = set()
     for entry in entries:
@@ -294,7 +299,7 @@ def _documents(entries: Sequence[Entry]) -> set[tuple[Kind, str]]:
 
 def _read_others(course: Course, picture: Picture, entries: Sequence[Entry]) -> list["Future[None]"]:
     wanted: defaultdict[Kind, set[str]] = defaultdict(set)
-    for kind, id in _documents(entries):
+    for kind, id in documents_of(entries):
         wanted[kind].add(id)
     reads = [course.readers.submit(_read_documents, course, picture, kind, ids) for kind, ids in wanted.items()]
     digests = {

@@ -62,7 +62,6 @@ from secops.support.clock import from_text, now
 from secops.support.errors import BadInput, Incomplete
 
 PREFIX = "jindun"
-OUTBOX_FILE = "outbox.sqlite"
 _EVERYTHING: Document = {"match_all": {}}
 _LONGEST_ID = 64
 _AWAY_SECONDS = 5.0
@@ -186,7 +185,7 @@ class ElasticsearchStore:
         hits = self._all_of(Kind.EVENTS, query)
         events = {int(hit.source["jindun"]["number"]): event_of(hit.source) for hit in hits}
         found = self._server.get(self._alias(Kind.FINDINGS), [id], FINDING_FIELDS)
-        pending = {note.number: note.event for note in kept_of(found[id]).pending} if id in found else {}
+        pending = {note.number: note.event for note in kept_of(found[id]).untold()} if id in found else {}
         return [event for _, event in sorted((events | pending).items())]
 
     def edit(self, edit: Edit, *, actor: str) -> Finding:

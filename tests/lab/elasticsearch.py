@@ -83,6 +83,42 @@ def running_cluster(nodes: int) -> Iterator[Server]:
         yield server
 
 
+class Restartable:
+    """A server that can be killed and started again over the same data."""
+
+    def __init__(self, place: "_Place", heap_megabytes: int) -> None:
+        self.url = f"http://127.0.0.1:{place.port}"
+        self._place = place
+        self._heap_megabytes = heap_megabytes
+        self._running: tuple[Node, subprocess.Popen[bytes]] | None = None
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        process = _start(self._place, self._heap_megabytes)
+        node = Node(self.url, process.pid, self._place.folder / "output")
+        self._running = node, process
+        _wait_until_ready(Server((node,)))
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        if self._running:
+            _stop(*self._running)
+            self._running = None
+
+
+@contextmanager
+def restartable_elasticsearch() -> Iterator[Restartable]:
+    """A server of one's own, running."""
+    assert available(), MISSING
+    with ExitStack() as stack:
+        place = _place(stack, 0)
+        _install(place, [place], secured=False)
+        server = Restartable(place, heap_megabytes=512)
+        stack.callback(server.kill)
+        server.start()
+        yield server
+
+
 @cache
 def shared_elasticsearch(*, secured: bool = False) -> Server:
     """One server for all tests of this process. Skips the test when there is none to start."""
