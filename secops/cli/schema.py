@@ -9,8 +9,10 @@ from typing import Annotated, Any
 import typer
 
 import playbooks
+import scanners.web.sessions
 import secops.inventory
 import secops.service
+import secops.sla
 from secops.cli.tables import print_json
 from secops.model.text import Text
 from secops.support.errors import BadInput
@@ -25,7 +27,7 @@ verb = typer.Typer()
 def kinds() -> dict[str, type[Any]]:
     """Every type of file that people write, by name."""
     found: dict[str, type[Any]] = {}
-    for package in (secops.inventory, secops.service, playbooks):
+    for package in (secops.inventory, secops.service, secops.sla, playbooks, scanners.web.sessions):
         for module in modules_in(package):
             kind = vars(module).get("SCHEMA_KIND")
             if kind is not None:
@@ -36,8 +38,8 @@ def kinds() -> dict[str, type[Any]]:
 @verb.command(
     name="schema",
     help=say(
-        zh="输出某类文件的 JSON Schema(2020-12):inventory、playbook、settings。",
-        en="Print the JSON Schema (2020-12) of a kind of file: inventory, playbook, settings.",
+        zh="输出某类文件的 JSON Schema(2020-12),例如 inventory、playbook、settings、session。",
+        en="Print the JSON Schema (2020-12) of a kind of file, like inventory, playbook, settings, session.",
     ),
 )
 def schema(

@@ -36,7 +36,10 @@ def ship() -> None:
         store = home.store
         if not isinstance(store, ElasticsearchStore):
             raise _no_outbox()
+        settle = home.reviewer()
         store.ship()
+        # What was found while the server was away was not looked at by the review of then.
+        settle()
         left = store.waiting()
     _show_standing(left)
     if left.depth:

@@ -255,7 +255,9 @@ def _scan(home: Home | None, wish: WebWish, output: Path | None, as_json: bool) 
         with file:
             file.write(b"".join(orjson.dumps(line) + b"\n" for line in lines))
     elif home is not None and assets:
+        settle = home.reviewer()
         recorded = record(home.store, home.inventory, scanned, assets, started)
+        settle()
         home.reviewer()()
     loose = [line for line, (entry, _) in zip(lines, scanned.ledger.found, strict=True) if entry.site not in assets]
     if as_json:

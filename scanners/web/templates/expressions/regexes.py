@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import Any
 
-import re2  # type: ignore[import-untyped]
+import re2
 
 from scanners.web.templates.expressions.values import EvaluationError
 
