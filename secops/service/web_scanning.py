@@ -1,9 +1,10 @@
 """Scans of web sites: templates, crawl and checks, journal and sessions put together for one call."""
 
 import asyncio
+import gc
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -253,7 +254,8 @@ class _WebScan:
             for entry in recorded.entries if recorded else ():
                 self._count(entry)
             self._skip_what_is_left_out(recorded)
-            run_loop(self._scan(recorded, seed))
+            with _rare_collection():
+                run_loop(self._scan(recorded, seed))
             if journal is not None and not self._ledger.stopped:
                 journal.end()
         return WebScanned(self.id, self._ledger, self._tally, self.refused, tuple(self._entries))
@@ -518,6 +520,17 @@ class _WebScan:
         """Requests so far; those of the crawl and of the canary are not among them."""
         running = self._campaign.running if self._campaign else []
         return self._tally.sent + sum(one.counts.sent for one in running) + sum(one.sent for one in self._checked)
+
+
+@contextmanager
+def _rare_collection() -> Iterator[None]:
+    """Runs and answers are let go one by one; looking for circles among all that lives would cost a fifth of the scan."""
+    usual = gc.get_threshold()
+    gc.set_threshold(100_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 _UNCHANGED = Text("自上次扫描以来模板与站点均无变化", "neither template nor site has changed since the earlier scan")

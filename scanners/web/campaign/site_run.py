@@ -47,6 +47,8 @@ _PAUSES_SECONDS = (0.2, 1.0)
 """Before a request is sent again."""
 _TROUBLES_IN_A_ROW = 20
 """Without a single answer in between: the site is down or keeps us out."""
+_TROUBLES_AT_FIRST = 4
+"""The same for a site that has never answered."""
 _SUSPICIOUS = 8
 """Troubles in a row from which on nothing is repeated: that would only make it worse."""
 _LOOKS_SECONDS = (1.0, 3.0, 10.0)
@@ -131,6 +133,7 @@ class SiteRun:
         self._troubled: list[tuple[int, Trouble]] = []
         """Those that shall have a second chance."""
         self._in_a_row = 0
+        self._answered = False
         self._last_trouble = _STOPPED
         self._looks = 0
         self._looking = False
@@ -349,11 +352,12 @@ class SiteRun:
     # A site that is silent, or keeps us out.
 
     def _is_silent(self) -> bool:
-        return self._in_a_row >= _TROUBLES_IN_A_ROW
+        return self._in_a_row >= (_TROUBLES_IN_A_ROW if self._answered else _TROUBLES_AT_FIRST)
 
     def _count_trouble(self, trouble: Trouble | None, answer: Answer) -> None:
         if trouble is None:
             self._in_a_row = self._looks = 0
+            self._answered = True
             return
         if answer.failure is not None and answer.failure.reason is Reason.KILLED:
             self._given_up = _STOPPED
