@@ -15,12 +15,13 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.lab.nginx import NGINX, Nginx, running_nginx
 
-PEER = {
+PEER: dict[int, dict[str, float]] = {
     1: {"wall": 34.0, "cpu": 12.0, "mb": 526, "requests": 9_003},
     20: {"wall": 82.0, "cpu": 132.0, "mb": 811, "requests": 180_042},
 }
@@ -48,17 +49,17 @@ def main() -> int:
         measured = _scan(Path(folder), corpus, servers)
     peer, target = PEER.get(sites), TARGET.get(sites)
     print(f"{'':10} {'wall s':>8} {'CPU s':>8} {'MB':>6} {'requests':>9} {'matches':>8}")
-    print(
-        f"{'ours':10} {measured['wall']:8.1f} {measured['cpu']:8.1f} {measured['mb']:6.0f} {measured['requests']:9} {measured['matches']:8}"
-    )
+    print("{:10} {wall:8.1f} {cpu:8.1f} {mb:6.0f} {requests:9} {matches:8}".format("ours", **measured))
     if peer:
-        print(f"{'nuclei':10} {peer['wall']:8.1f} {peer['cpu']:8.1f} {peer['mb']:6} {peer['requests']:9}")
+        print("{:10} {wall:8.1f} {cpu:8.1f} {mb:6} {requests:9}".format("nuclei", **peer))
     print("matches of the first site: " + ", ".join(measured["rules"]))
     ok = target is None or (
         measured["wall"] <= target["wall"] and measured["cpu"] <= target["cpu"] and measured["mb"] <= MOST_MB
         and peer is not None and measured["requests"] <= 0.8 * peer["requests"]
     )  # fmt: skip
-    print(json.dumps({"name": f"templates-{sites}", "ours": measured, "peer": peer, "ratio": measured["cpu"] / peer["cpu"] if peer else None, "target": target, "ok": ok}))  # fmt: skip
+    ratio = round(float(measured["cpu"]) / peer["cpu"], 2) if peer else None
+    row = {"name": f"templates-{sites}", "ours": measured, "peer": peer, "ratio": ratio, "target": target, "ok": ok}
+    print(json.dumps(row))
     return 0 if ok else 1
 
 
@@ -70,7 +71,7 @@ def _site(folder: Path) -> Iterator[Nginx]:
         yield server
 
 
-def _scan(folder: Path, corpus: Path, servers: list[Nginx]) -> dict[str, object]:
+def _scan(folder: Path, corpus: Path, servers: list[Nginx]) -> dict[str, Any]:
     """Scan all sites, in as many processes as there are cores, and measure what they took."""
     processes = min(os.cpu_count() or 1, len(servers))
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()

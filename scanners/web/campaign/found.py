@@ -77,7 +77,7 @@ class Found:
 
     def as_weakness(self, check: str) -> Weakness:
         """For the store."""
-        rule = self.rule if self.rule.startswith(check) else f"{check}.{self.rule}"
+        rule = check if self.template_id else self.rule
         path = urlsplit(self.url).path or "/"
         locator = tuple(part for part in (path, self.where, self.parameter, self.matcher) if part)
         return Weakness(
