@@ -29,16 +29,21 @@ def who() -> str:
 
 
 def _with_cookie(value: str, **flags) -> Response:
+    """Each page has a cookie of its own, so that a visitor of one is a stranger to the others."""
     answer = Response("<html><body>Welcome</body></html>")
-    answer.set_cookie("SESSIONID", value, **flags)
+    answer.set_cookie(_cookie(), value, **flags)
     return answer
+
+
+def _cookie() -> str:
+    return "SESSION_" + request.path.replace("/", "_")
 
 
 def _fresh(value: str, **flags) -> Response:
     """Given to those who have none."""
     return (
         Response("<html><body>Welcome back</body></html>")
-        if "SESSIONID" in request.cookies
+        if _cookie() in request.cookies
         else _with_cookie(value, **flags)
     )
 
@@ -49,7 +54,7 @@ _GOOD = {"httponly": True, "samesite": "Lax"}
 @SITE.after_request
 def keep_private(response: Response) -> Response:
     """What belongs to one person is kept by nobody on the way."""
-    if request.path.partition("/")[2].partition("/")[2].startswith(("idor/", "auth/")):
+    if request.path.partition("/")[2].partition("/")[2].startswith(("idor/", "auth/", "sqli/login")):
         response.headers.setdefault("Cache-Control", "no-store")
     return response
 
