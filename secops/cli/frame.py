@@ -33,7 +33,9 @@ _HEADINGS = {
 _ENGLISH = {name: getattr(rich_utils, name) for name in _HEADINGS}
 _write_usage = HelpFormatter.write_usage
 _SENTENCES = (
+    (r"Missing argument (.+)\. Choose from:(.+)", r"缺少参数 \1,应为其中之一:\2"),
     (r"Missing argument (.+)\.", r"缺少参数 \1。"),
+    (r"Missing option (.+)\. Choose from:(.+)", r"缺少选项 \1,应为其中之一:\2"),
     (r"Missing option (.+)\.", r"缺少选项 \1。"),
     (r"No such option: (.+) \(Possible options: (.+)\)", r"没有选项 \1(相近:\2)"),
     (r"No such option: (.+)", r"没有选项 \1"),
@@ -41,6 +43,7 @@ _SENTENCES = (
     (r"No such command (.+)\.", r"没有命令 \1。"),
     (r"Got unexpected extra argument\(s\) \((.+)\)", r"多余的参数:\1"),
     (r"Option (.+) requires an argument\.", r"选项 \1 需要一个值。"),
+    (r"Option (.+) requires (\d+) arguments\.", r"选项 \1 需要 \2 个值。"),
     (r"Option (.+) does not take a value\.", r"选项 \1 不带值。"),
     (r"Invalid value for (.+?): (?:Value error, )?(.+) is not one of (.+)\.", r"\1 的值 \2 无效,应为其中之一:\3。"),
     (r"Invalid value for (.+?): path (.+) is not readable\.", r"\1 的文件 \2 不可读。"),
