@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from secops.cli.finding_edits import Actor, named
+from secops.cli.finding_edits import Actor, named, written
 from secops.cli.finding_query import QUERY_HELP
 from secops.cli.finding_review import told_to_machines
 from secops.cli.finding_words import SEVERITIES, severity_word
@@ -87,7 +87,13 @@ def accept(
                 )
             )
         asked = request(
-            scope, up_to=worst, reason=reason, control=control, requester=who, expires=_end_of(until), at=at
+            scope,
+            up_to=worst,
+            reason=written(reason),
+            control=written(control),
+            requester=who,
+            expires=_end_of(until),
+            at=at,
         )
         home.store.keep_acceptance(asked, actor=who, action="requested")
         left_out = _left_out(home, asked)
@@ -116,7 +122,7 @@ def withdraw_acceptance(
 ) -> None:
     who = named(actor)
     with open_home() as home:
-        ended = withdraw(_one(home, acceptance), who, reason, now())
+        ended = withdraw(_one(home, acceptance), who, written(reason), now())
         home.store.keep_acceptance(ended, actor=who, action="withdrawn")
         reviewed = home.review()
     _print_decided(ended, reviewed, as_json)

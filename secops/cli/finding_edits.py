@@ -2,7 +2,9 @@
 
 import getpass
 import os
+import re
 import sys
+import unicodedata
 from typing import Annotated
 
 import typer
@@ -46,16 +48,30 @@ Actor = Annotated[
     ),
 ]
 _NO_PERSONS = ("scan:", "policy:")
+_LONGEST_NAME = 200
+_LONGEST_REASON = 4000
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""What counts as printable and shows nothing."""
 
 
 def named(actor: str | None) -> str:
-    """Who it is. Raises BadInput for a name that only our own doings have."""
+    """Who it is. Raises BadInput for a name that only our own doings have, or that does not look like what it is."""
     if actor is None:
         try:
             return getpass.getuser()
         except (KeyError, OSError):
             return f"uid:{os.getuid()}"
-    if actor.strip().startswith(_NO_PERSONS):
+    if not actor.isprintable() or _UNSEEN.search(actor) or len(actor) > _LONGEST_NAME:
+        raise BadInput(
+            Text(
+                f"姓名须为一行可见的文字,不超过 {_LONGEST_NAME} 个字符:{actor[:_LONGEST_NAME]!a}",
+                f"a name is one line of what can be seen, at most {_LONGEST_NAME} characters: "
+                f"{actor[:_LONGEST_NAME]!a}",
+            )
+        )
+    if unicodedata.normalize("NFKC", actor).strip().lower().startswith(_NO_PERSONS):
         raise BadInput(
             Text(f"“{actor}”不是人的名字", f"“{actor}” is no person's name: it is kept for scans and policies")
         )
@@ -63,8 +79,21 @@ def named(actor: str | None) -> str:
 
 
 def words(reason: str) -> Text:
-    """What a person wrote, alike in both languages."""
-    return Text(reason, reason)
+    """What a person wrote, alike in both languages. Raises BadInput as `written` does."""
+    return Text(written(reason), reason)
+
+
+def written(by_a_person: str) -> str:
+    """The same. Raises BadInput for bytes that are no text, which no store keeps, and for what is no sentence."""
+    try:
+        by_a_person.encode()
+    except UnicodeEncodeError:
+        raise BadInput(
+            Text(f"{by_a_person!a} 不是文字(编码不对)", f"{by_a_person!a} is no text: its encoding is wrong")
+        ) from None
+    if len(by_a_person) > _LONGEST_REASON:
+        raise BadInput(Text(f"文字超过 {_LONGEST_REASON} 个字符", f"that is longer than {_LONGEST_REASON} characters"))
+    return by_a_person
 
 
 def edit(home: Home, change: Edit, actor: str | None, as_json: bool) -> Finding:

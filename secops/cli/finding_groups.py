@@ -9,6 +9,7 @@ import typer
 
 from secops.cli.finding_edits import Actor, Id, Reason, edit, named, words
 from secops.cli.finding_progress import counting
+from secops.cli.finding_words import STATES
 from secops.cli.options import AsJson
 from secops.cli.tables import console, plain, print_json
 from secops.model.finding import Finding
@@ -60,9 +61,9 @@ Only = Annotated[
 def merge(finding: Id, parts: Parts, reason: Reason, actor: Actor = None, as_json: AsJson = False) -> None:
     with open_home() as home:
         first = home.store.get(finding)
-        for part in parts:
-            merged = Merge(first.id, words(reason), part=home.store.get(part).id)
-            first = edit(home, merged, actor, as_json)
+        # All are looked up before any is merged: a slip in the last must not leave half of it done.
+        for part in [home.store.get(part).id for part in parts]:
+            first = edit(home, Merge(first.id, words(reason), part=part), actor, as_json)
     if as_json:
         print_json(first)
         return
@@ -78,9 +79,9 @@ def split(finding: Id, reason: Reason, actor: Actor = None, as_json: AsJson = Fa
     if as_json:
         print_json(after)
         return
+    state = tell(STATES[after.state])
     said = say(
-        zh=f"{after.id} 已从 {before.part_of} 拆出:{after.state.value}",
-        en=f"{after.id} was split off {before.part_of}: {after.state.value}",
+        zh=f"{after.id} 已从 {before.part_of} 拆出:{state}", en=f"{after.id} was split off {before.part_of}: {state}"
     )
     console().print(plain(said), soft_wrap=True)
 
@@ -134,8 +135,9 @@ class _Renaming:
                 )
             )
         for old, new in filter(None, (self.asset, self.rule)):
-            if not new.strip() or old == new:
-                raise BadInput(Text(f"“{new}”不是新名称", f"“{new}” is no new name"))
+            if not new.strip() or not new.isprintable() or old == new:
+                shown = new if new.isprintable() else ascii(new)
+                raise BadInput(Text(f"“{shown}”不是新名称", f"“{shown}” is no new name"))
 
     @property
     def query(self) -> Query:
@@ -150,9 +152,9 @@ class _Renaming:
         rule = self.rule[1] if self.rule else weakness.rule
         check = finding.check if rule.startswith(finding.check + ".") else rule.rpartition(".")[0]
         asset = self.asset[1] if self.asset else finding.asset
-        made = Rekey(
-            finding.id, reason, finding.revision, weakness.weakness_class, asset, check, rule, weakness.locator
-        )
+        # No revision: a new identity follows from the old one, whatever people make of the finding meanwhile, and
+        # parts of one group that are renamed together change each other's.
+        made = Rekey(finding.id, reason, None, weakness.weakness_class, asset, check, rule, weakness.locator)
         return None if made.new_id == finding.part_of else made
 
 

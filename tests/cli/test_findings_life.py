@@ -111,6 +111,7 @@ def test_an_acceptance_may_name_a_saved_query_which_may_change_later(findings: F
         (("rekey", "--asset", "site", "nowhere", "--reason", "x"), "nowhere"),
         (("rekey", A, "--asset", "other", HOST, "--reason", "x"), "is not of other"),
         (("rekey", "--rule", "a", "a", "--reason", "x"), "is no new name"),
+        (("rekey", "--rule", "a", "b\udcff", "--reason", "x"), "is no new name"),
         (("history", "1-nobody"), "no finding has the id"),
     ],
 )
@@ -177,6 +178,14 @@ def test_a_renamed_rule_keeps_its_findings_and_its_check(findings: Findings) -> 
     assert done["rekeyed"] == [A]
     (one,) = as_json(findings, "list", "rule:http-headers.no-csp")["findings"]
     assert (one["check"], one["parts"]) == ("http-headers", [A])
+
+
+def test_a_rule_is_renamed_after_the_asset_in_one_go(findings: Findings) -> None:
+    findings("rekey", "--asset", HOST, RENAMED, "--reason", "更名")
+    done = findings("rekey", "--rule", RULE, "http-headers.no-csp", "--reason", "改名")
+    assert (done.returncode, "refused 0" in done.stdout) == (0, True), done.stderr
+    left = as_json(findings, "list", f"rule:{RULE}", "--all")["findings"]
+    assert [one for one in left if not one["part_of"]] == []
 
 
 def test_what_cannot_be_rekeyed_is_told_and_the_rest_is_done(home: Path, findings: Findings) -> None:
@@ -250,6 +259,47 @@ def test_a_conflict_shows_what_changed_meanwhile(findings: Findings) -> None:
     conflict = json.loads(told.stdout)
     assert [event["change"] for event in conflict["since"]] == ["state: new → triaged"]
     assert conflict["conflict"]["zh"]
+
+
+def test_a_merge_with_a_slip_in_the_last_id_merges_nothing(findings: Findings) -> None:
+    assert findings("merge", A, B, "nowhere", "--reason", "x").returncode == 2
+    assert as_json(findings, "show", A)["finding"]["parts"] == []
+
+
+def test_a_part_that_is_split_off_is_told_in_the_language_of_the_reader(findings: Findings) -> None:
+    findings("merge", A, B, "--reason", "x")
+    assert findings("split", B, "--reason", "x", lang="zh").stdout.endswith("拆出:新发现\n")
+
+
+# --- names and words
+
+
+@pytest.mark.parametrize(
+    "name", ["L\u200bi", "L\u00adi", "L\ufe0fi", "L\u034fi", "L\u3164i", "L\ni", "\udcff", "L" * 201]
+)
+def test_a_name_that_does_not_look_like_what_it_is_approves_nothing(findings: Findings, name: str) -> None:
+    done = findings("approve", asked(findings), "--as", name)
+    assert (done.returncode, "a name is one line" in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize("name", ["scan:x", " Policy:acceptance", "ｓｃａｎ：x"])
+def test_the_names_of_our_own_doings_are_nobodys(findings: Findings, name: str) -> None:
+    done = findings("transition", A, "triaged", "--reason", "x", "--as", name)
+    assert (done.returncode, "no person's name" in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize("reason", ["\udcff", "x" * 4001])
+def test_a_reason_that_cannot_be_kept_or_read_is_refused(findings: Findings, reason: str) -> None:
+    for arguments in (
+        ("transition", A, "triaged", "--reason", reason),
+        ("accept", "rule:" + RULE, "--until", NEXT_MONTH, "--reason", reason, "--control", "x", "--as", "Li"),
+        ("accept", "rule:" + RULE, "--until", NEXT_MONTH, "--reason", "x", "--control", reason, "--as", "Li"),
+        ("withdraw", asked(findings), "--reason", reason, "--as", "Li"),
+        ("merge", A, B, "--reason", reason),
+    ):
+        done = findings(*arguments)
+        assert done.returncode == 2, done.stderr
+        assert "is no text" in done.stderr or "is longer than" in done.stderr
 
 
 # --- words
