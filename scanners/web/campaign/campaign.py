@@ -17,7 +17,7 @@ from scanners.web.client import Client
 from scanners.web.templates.out_of_band import OutOfBand
 from scanners.web.templates.site import Site
 
-_SITES_AT_ONCE = 24
+_SITES_AT_ONCE = 8
 
 
 class Listener(OutOfBand, Hears, Protocol):
