@@ -1,8 +1,10 @@
 """Queries that people saved under a name, as text, in one file of the home's state folder."""
 
+import fcntl
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
@@ -48,11 +50,19 @@ class SavedQueries:
             raise BadInput(
                 Text("名称只能含字母、汉字、数字和 . _ -", "a name is made of letters, digits and . _ - alone")
             )
-        saved = {**self.all(), name: text}
-        parse(f"@{name}", lambda wanted: _named(saved, wanted))
-        written = self._path.with_suffix(f".{os.getpid()}.new")
-        written.write_bytes(orjson.dumps(saved, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
-        written.replace(self._path)
+        with self._alone():
+            saved = {**self.all(), name: text}
+            parse(f"@{name}", lambda wanted: _named(saved, wanted))
+            written = self._path.with_suffix(f".{os.getpid()}.new")
+            written.write_bytes(orjson.dumps(saved, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+            written.replace(self._path)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Others who save wait, so that nobody writes what they read before; the kernel frees it when we are killed."""
+        with self._path.with_suffix(".lock").open("ab") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            yield
 
 
 def _named(saved: Mapping[str, str], name: str) -> str:
