@@ -191,7 +191,15 @@ def test_a_cell_is_never_a_formula(cell: str) -> None:
     assert not defused(cell).lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
 
 
-@given(st.text(st.characters(codec="utf-8", exclude_characters="\0")))
+@pytest.mark.parametrize("steering", ["\0", "\x1b[31m", "\x07", "\b", "\x7f", "\x9b"])
+def test_a_cell_steers_no_terminal(steering: str) -> None:
+    assert defused(f"a{steering}b") == f"a\ufffd{steering[1:]}b"
+
+
+CONTROLS = "".join(map(chr, (*range(9), 11, 12, *range(14, 32), *range(127, 160))))
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters=CONTROLS)))
 def test_a_cell_comes_back_without_its_apostrophe(cell: str) -> None:
     text = io.StringIO(newline="")
     csv.writer(text).writerow([defused(cell)])

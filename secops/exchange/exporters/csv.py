@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 
 from secops.exchange.exporter import Around, Exporter
@@ -16,6 +17,8 @@ COLUMNS = (
     *("reason", "mend", "clauses", "first_seen", "last_seen", "times_seen", "regressions"),
 )
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_STEERS_A_TERMINAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""And breaks readers of tables: control characters apart from tabs and ends of lines."""
 _MARK = "\ufeff"
 
 
@@ -42,7 +45,7 @@ def defused(cell: str) -> str:
 
     One that begins with an apostrophe gets another, so that whoever takes one away has what was there.
     """
-    cell = encodable(cell).replace("\0", "\ufffd")
+    cell = _STEERS_A_TERMINAL.sub("\ufffd", encodable(cell))
     return f"'{cell}" if cell.lstrip(" ").startswith(_STARTS_A_FORMULA) or cell.startswith("'") else cell
 
 
