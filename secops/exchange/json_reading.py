@@ -15,9 +15,13 @@ LONGEST_LINE = 8 << 20
 LARGEST_DOCUMENT = 64 << 20
 """Bytes of a report that is one JSON document."""
 _MARK = b"\xef\xbb\xbf"
+_HALF = Text("\\u 转义只有半个字符", "a \\u escape is half a character")
 _SENTENCES = {
     "number is infinity": Text("数字过大", "a number is too large"),
     "depth limit": Text("嵌套过深,不予读取", "nested too deeply to be read"),
+    "no low surrogate": _HALF,
+    "invalid low surrogate": _HALF,
+    "invalid high surrogate": _HALF,
 }
 """By how orjson begins its message."""
 

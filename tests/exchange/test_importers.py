@@ -226,6 +226,8 @@ OUTSIDE = b'<!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/hostname">]><nmaprun><ho
         ("nuclei", '{"template-id":"a"}\n'.encode("utf-16"), 1, "not UTF-8; it looks like UTF-16"),
         ("nuclei", b'{"template-id":"ok"}\n{"template-id":"\xff"}\n', 2, "not UTF-8"),
         ("nuclei", b'{"template-id":"ok"}\n{"a\0b":1}\n', 2, "not valid JSON; it may be cut short"),
+        ("nuclei", b'{"template-id":"ok"}\n{"template-id":"\\ud800"}\n', 2, "a \\u escape is half a character"),
+        ("nuclei", b'{"template-id":"ok"}\n{"template-id":"\\udc00"}\n', 2, "a \\u escape is half a character"),
         ("nuclei", b'{"template-id":"a"}\n{"template-id":"b","template-id":"c"}\n', 2,
          'the key "template-id" is twice in one object'),
         ("sarif", b'{"version":"2.1.0","runs":[],\n "a":{"b":"x\\":","b" :1}}', 2, 'the key "b" is twice in one object'),
