@@ -36,7 +36,7 @@ def test_help_is_chinese_and_nothing_is_cut_off(verb: str) -> None:
     ("arguments", "sentence"),
     [
         ("frobnicate", "没有命令 'frobnicate'。"),
-        ("findings revew", "没有命令 'revew',是否要用 'review'?"),
+        ("findings coverag", "没有命令 'coverag',是否要用 'coverage'?"),
         ("findings list --frob", "没有选项 --frob"),
         ("findings list --limit 0", "'--limit' 的值不能小于 1"),
         ("findings list --limit x", "'--limit' 的值应为整数"),
