@@ -13,6 +13,8 @@ from secops.model.finding import Severity
 from secops.model.text import Text
 
 _START_BYTES = 4096
+_LISTED = "directory-listing"
+"""Told by a passive check."""
 _MOST_FOR_EACH = 4
 
 
@@ -57,6 +59,8 @@ class ExposedInFolder(PageCheck):
 def _wanted(trial: Trial) -> Iterator[tuple[str, Exposure]]:
     host = trial.target.host
     for exposure in EXPOSURES:
+        if exposure.rule == _LISTED:
+            continue
         for path in exposure.paths[:_MOST_FOR_EACH]:
             yield path.lstrip("/").replace("{host}", host).replace("{site}", host.partition(".")[0]), exposure
 
