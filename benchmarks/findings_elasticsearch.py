@@ -38,7 +38,7 @@ from tests.lab.elasticsearch import running_elasticsearch
 
 NUMBER = 30_000
 PER_EVALUATION = 20
-ROUNDS = 2
+ROUNDS = 3
 TARGET = 0.8
 _STARTED = now()
 _WORDS = ["弱口令", "未启用访问控制", "证书即将过期", "缺少安全响应头", "目录可列", "日志未留存"]
