@@ -14,6 +14,7 @@ from secops.model.finding import Severity
 from secops.model.text import Text
 
 _NUMBERS = re.compile(r"\s*-?\d+(\.\d+)?(\s*,\s*-?\d+)*\s*")
+_NOBODY = "-99817"
 _OPERATORS = ("=", "<", ">", "=")
 
 
@@ -72,9 +73,12 @@ def _forms(point: Point) -> Iterator[tuple[str, Effect]]:
     yield f"{value}%' AND {{c}} AND '%'='", Effect.NONE
     widens = Effect.NONE if point.where is Where.QUERY or _logs_in(point) else Effect.WRITE
     if number or not value:
-        yield f"{value or 0} OR {{c}}", widens
-    yield f"{value}' OR {{c}} OR 'a'='b", widens
-    yield f'{value}" OR {{c}} OR "a"="b', widens
+        yield f"{_NOBODY} OR {{c}}", widens
+    # Nothing has this value, so that the condition alone decides; the end works in brackets, too.
+    yield f"{_NOBODY}' OR {{c}} OR 'a'='b", widens
+    yield f'{_NOBODY}" OR {{c}} OR "a"="b', widens
+    # Out of brackets, forgetting the conditions behind them, such as a password.
+    yield f"{_NOBODY}') OR {{c}} -- ", widens
 
 
 def _logs_in(point: Point) -> bool:
