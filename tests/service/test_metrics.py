@@ -138,8 +138,9 @@ def test_open_findings_by_severity_level_and_state(home: Home) -> None:
 def test_findings_that_are_late_or_soon_will_be_and_risks_that_are_accepted(home: Home) -> None:
     before = now() - timedelta(days=60)
     seen = evaluation(weakness("/a", Severity.HIGH), weakness("/b", Severity.LOW), asset=HOST, system=SYSTEM)
-    home.store.record("scan-1", [replace(seen, started=before)])
     assert value(home, "jindun_findings_overdue", severity="high") == 0
+    home.store.record("scan-1", [replace(seen, started=before)])
+    assert value(home, "jindun_findings_overdue", severity="high") == 1
     home.review()
     assert value(home, "jindun_findings_overdue", severity="high") == 1
     assert value(home, "jindun_findings_near_due", severity="high") == 0
