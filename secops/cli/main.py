@@ -22,6 +22,8 @@ from secops.support.plugins import modules_in
 _VERSION = f"jindun {__version__}"
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE}
 """What a machine says when it will not let us: no bug of ours."""
+_READER_GONE = 128 + 13
+"""As shells say it of who is ended by SIGPIPE."""
 
 
 def _early_language(arguments: list[str]) -> None:
@@ -95,7 +97,7 @@ def _tell_version(wanted: bool) -> None:
 
 
 def main() -> None:
-    """Run the command line; the process ends with one of the exit codes above, or as a shell expects after Ctrl-C."""
+    """Run the command line; the process ends with one of the exit codes above, or as a shell expects after Ctrl-C or `| head`."""
     _fill_standard_streams()
     try:
         _run(sys.argv[1:])
@@ -107,6 +109,11 @@ def main() -> None:
         sys.exit(mistake.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+    except SystemExit as ended:
+        # Who prints ends with 1 when its reader is gone, which here would say that something was found.
+        if isinstance(ended.__context__, BrokenPipeError):
+            sys.exit(_READER_GONE)
+        raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _REFUSALS:
             _complain(_refusal(error))

@@ -70,6 +70,17 @@ def test_closed_streams_are_never_databases(town: Town) -> None:
     assert subprocess.run(["sh", "-c", script], timeout=100).returncode == 0
 
 
+def test_a_reader_that_leaves_early_finds_nothing_by_it(town: Town) -> None:
+    """1 would say that something was found."""
+    for verb in ("inventory list", "schema settings", "findings export --format csv"):
+        reading, writing = os.pipe()
+        os.close(reading)
+        command = (sys.executable, "-m", "secops", "--home", str(town.home.folder), *verb.split())
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=100)
+        os.close(writing)
+        assert (done.returncode, done.stderr) == (141, ""), verb
+
+
 def test_an_interruption_while_verbs_are_found_leaves_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_wanted: str) -> typer.Typer:
         raise KeyboardInterrupt
