@@ -12,6 +12,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
 from secops.cli.finding_query import Assets, Checks, Everything, Parts, Severities, States, Systems, Wanted, asked
+from secops.cli.finding_words import kept_here
 from secops.cli.options import AsJson
 from secops.cli.tables import console, fill, plain, print_json, table
 from secops.evidence.new_file import new_file
@@ -177,6 +178,7 @@ def _summary(imported: Imported) -> dict[str, object]:
         "reopened": recorded.reopened,
         "resolved": recorded.resolved,
         "complete": imported.complete,
+        "waiting": recorded.waiting,
         "unmatched_records": imported.unmatched.total(),
         "unmatched": dict(imported.unmatched.most_common()),
         "stopped_at": str(imported.bad) if imported.bad else None,
@@ -191,6 +193,8 @@ def _print(imported: Imported, asked_complete: bool) -> None:
     )
     changes = map(len, (recorded.new, recorded.seen_again, recorded.reopened, recorded.resolved))
     screen.print(plain(counted.format(imported.format, imported.records, *changes)))
+    if recorded.waiting:
+        screen.print(plain(kept_here(recorded.waiting), "yellow"), soft_wrap=True)
     if asked_complete and not imported.complete:
         said = say(zh="报告没有读完,什么也没有关闭。", en="The report was not read to its end; nothing was closed.")
         screen.print(plain(said, "yellow"))

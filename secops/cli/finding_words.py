@@ -6,7 +6,7 @@ from secops.cli.tables import plain
 from secops.model.finding import Severity, State
 from secops.model.outcome import Outcome
 from secops.model.text import Text
-from secops.support.language import tell
+from secops.support.language import say, tell
 
 SEVERITIES = {
     Severity.INFO: (Text("提示", "info"), "dim"),
@@ -80,6 +80,14 @@ _CHANGES = {
     "deadline": Text("整改时间已过", "time passed"),
     "state": Text("人工改状态", "moved by hand"),
 }
+
+
+def kept_here(number: int) -> str:
+    """What is said while the store is away, of results that are not merged into findings yet."""
+    return say(
+        zh=f"存储不可达:{number} 项结果已保存在本机,恢复后写入(secops store ship)",
+        en=f"the store is away: {number} results are kept on this machine and written when it is back (secops store ship)",
+    )
 
 
 def severity_word(severity: Severity) -> Shown:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from scanners.scan import Pair
+from secops.cli.finding_words import kept_here
 from secops.cli.options import AsJson
 from secops.cli.run_views import StepLines, print_run
 from secops.cli.scan_views import coverage, progress_bar, worst_findings
@@ -150,12 +151,7 @@ def _show(home: Home, scanned: Scanned) -> None:
     changes = (recorded.new, recorded.seen_again, recorded.reopened, recorded.resolved)
     screen.print(counted.format(*map(len, changes)))
     if recorded.waiting:
-        waiting = say(
-            zh=f"存储不可达:{recorded.waiting} 项结果已保存在本机,恢复后写入(secops store ship)",
-            en=f"the store is away: {recorded.waiting} results are kept on this machine and written when it is back "
-            "(secops store ship)",
-        )
-        screen.print(waiting, style="yellow")
+        screen.print(kept_here(recorded.waiting), style="yellow", soft_wrap=True)
     if found := _changed(home, scanned):
         screen.print(worst_findings(found))
 

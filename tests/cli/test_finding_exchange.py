@@ -115,6 +115,15 @@ def test_a_report_becomes_findings_of_the_assets_that_it_names(home: Path, findi
         assert row.last_successful is None, "what another tool saw is no proof that it saw all"
 
 
+def test_with_the_store_away_a_report_is_kept_and_that_is_told(home: Path, findings: Findings) -> None:
+    """Nothing is new, still there or resolved before it is merged; silence would read as an empty report."""
+    with (home / "jindun.yaml").open("a") as settings:
+        settings.write('store: {kind: elasticsearch, urls: ["http://127.0.0.1:1"]}\n')
+    done = findings("import", report(home, nuclei("a"), nuclei("b")))
+    assert (done.returncode, "1 results are kept on this machine" in done.stdout) == (0, True), done.stderr
+    assert findings("import", report(home, nuclei("c")), "--json").json["waiting"] == 1
+
+
 def test_what_matches_no_asset_is_told_and_counted(home: Path, findings: Findings) -> None:
     strange = [nuclei("a", host=f"https://{number}.stranger.example/") for number in range(25)]
     path = report(home, nuclei("a"), *strange, nuclei("b", host="https://1.stranger.example/"))
