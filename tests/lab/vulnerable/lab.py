@@ -22,6 +22,8 @@ from tests.lab.sshd import free_port
 
 HERE = Path(__file__).parent
 _NOBODY = 65534
+_UNTIL_WE_ARE_GONE = '"$@" </dev/null & read -r _; kill -9 0'
+"""Should these tests be killed, the pipe closes, and nothing vulnerable goes on listening."""
 _TLS = "tls"
 
 
@@ -86,10 +88,10 @@ def running_lab(certificate: tuple[Path, Path] | None = None) -> Iterator[Lab]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lab-")))
         folder.chmod(0o755)
-        ports = {"flask": stack.enter_context(_flask("--index", str(_written_index(folder, "flask"))))}
+        ports = {"flask": stack.enter_context(_flask(folder, "--index", str(_written_index(folder, "flask"))))}
         if certificate:
             ports[_TLS] = stack.enter_context(
-                _flask("--certificate", str(certificate[0]), "--key", str(certificate[1]))
+                _flask(folder, "--certificate", str(certificate[0]), "--key", str(certificate[1]))
             )
         if shutil.which("php"):
             ports["php"] = stack.enter_context(_php(folder))
@@ -99,10 +101,14 @@ def running_lab(certificate: tuple[Path, Path] | None = None) -> Iterator[Lab]:
 
 
 @contextmanager
-def _flask(*options: str) -> Iterator[int]:
+def _flask(folder: Path, *options: str) -> Iterator[int]:
     # It gives its privileges up itself, once it has loaded what only root may be able to read.
     command = [sys.executable, "-m", "tests.lab.vulnerable.flask_app", *options]
-    with _process(command, cwd=HERE.parent.parent.parent, privileged=True) as process:
+    notes = folder / "notes"
+    notes.mkdir(exist_ok=True)
+    notes.chmod(0o777)
+    environment = {**os.environ, "LAB_NOTES": str(notes)}
+    with _process(command, cwd=HERE.parent.parent.parent, env=environment, privileged=True) as process:
         yield _told_port(process)
 
 
@@ -138,8 +144,8 @@ def _process(command: list[str], privileged: bool = False, **options: Any) -> It
     if os.getuid() == 0 and not privileged:
         options |= {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
     process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
+        ["sh", "-c", _UNTIL_WE_ARE_GONE, "sh", *command],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -151,8 +157,9 @@ def _process(command: list[str], privileged: bool = False, **options: Any) -> It
     finally:
         os.killpg(process.pid, 9)
         process.wait(10)
-        if process.stdout:
-            process.stdout.close()
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                pipe.close()
 
 
 def _written_index(folder: Path, app: str) -> Path:

@@ -31,7 +31,6 @@ class Quiet(WSGIRequestHandler):
 
 def _become_nobody() -> None:
     if os.getuid() == 0:
-        os.chown(reaching.NOTES, 65534, 65534)
         os.setgroups([])
         os.setgid(65534)
         os.setuid(65534)

@@ -1,7 +1,7 @@
 """Files, addresses and documents that are reached through what is asked: traversal, redirects, SSRF, XXE, XPath, LDAP."""
 
 import io
-import tempfile
+import os
 import threading
 import xml.sax
 import xml.sax.handler
@@ -18,7 +18,7 @@ from tests.lab.vulnerable.flask_app import ldap
 from tests.lab.vulnerable.flask_app.site import asked, flaw, page
 
 FOLDER = Path(__file__).resolve().parent / "documents"
-NOTES = Path(tempfile.mkdtemp(prefix="lab-notes-"))
+NOTES = Path(os.environ.get("LAB_NOTES", FOLDER))
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DOCUMENTS = {"guide.txt": "How to apply", "fees.txt": "Fees of the office"}
 
