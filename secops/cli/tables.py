@@ -21,7 +21,7 @@ def console(stderr: bool = False) -> Console:
 
 def table(title: str, *columns: str) -> Table:
     """An empty table; fill it with `fill`."""
-    made = Table(title=plain(title, "bold"), title_justify="left", header_style="bold cyan", show_lines=False)
+    made = Table(title=_headline(title), title_justify="left", header_style="bold cyan", show_lines=False)
     for column in columns:
         made.add_column(column, overflow="fold")
     return made
@@ -42,10 +42,17 @@ def plain(text: str, style: str = "") -> Shown:
 
 def facts(title: str, pairs: Iterable[tuple[str, object]]) -> Table:
     """A table of two columns without a header: what, and how it is."""
-    made = Table(title=plain(title, "bold"), title_justify="left", show_header=False, box=None, padding=(0, 2))
+    made = Table(title=_headline(title), title_justify="left", show_header=False, box=None, padding=(0, 2))
     made.add_column(style="cyan", no_wrap=True)
     made.add_column(overflow="fold")
     return fill(made, pairs)
+
+
+def _headline(title: str) -> Shown:
+    """On one line, also above a table that is narrower: rich would break it letter by letter."""
+    made = plain(title, "bold")
+    made.no_wrap, made.overflow = True, "ignore"
+    return made
 
 
 def print_json(value: object) -> None:
