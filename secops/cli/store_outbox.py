@@ -30,7 +30,7 @@ Numbers = Annotated[
 ]
 
 
-def ship() -> None:
+def ship(as_json: AsJson = False) -> None:
     """Bring everything that waits."""
     with open_home() as home:
         store = home.store
@@ -41,7 +41,7 @@ def ship() -> None:
         # What was found while the server was away was not looked at by the review of then.
         settle()
         left = store.waiting()
-    _show_standing(left)
+    _print_standing(left, as_json)
     if left.depth:
         raise typer.Exit(Incomplete.exit_code)
 
@@ -50,10 +50,7 @@ def outbox(as_json: AsJson = False) -> None:
     """How the outbox stands, also with the server away."""
     with _opened() as opened:
         seen = opened.standing()
-    if as_json:
-        print_json(seen)
-    else:
-        _show_standing(seen)
+    _print_standing(seen, as_json)
 
 
 @dead.command("list", help=say(zh="列出死信及原因。", en="Every dead letter and why."))
@@ -72,9 +69,12 @@ def list_dead(as_json: AsJson = False) -> None:
 
 
 @dead.command(help=say(zh="重新排入队列并尝试写入。", en="Put them behind all others, to be written once more."))
-def replay(numbers: Numbers = None) -> None:
+def replay(numbers: Numbers = None, as_json: AsJson = False) -> None:
     with _opened() as opened:
         done = opened.replay(numbers)
+    if as_json:
+        print_json({"replayed": sorted(done)})
+        return
     console().print(plain(say(zh=f"已重放 {len(done)} 条", en=f"{len(done)} will be written once more")))
 
 
@@ -82,11 +82,15 @@ def replay(numbers: Numbers = None) -> None:
 def drop(
     numbers: Numbers = None,
     everything: Annotated[bool, typer.Option("--all", help=say(zh="全部丢弃。", en="All of them."))] = False,
+    as_json: AsJson = False,
 ) -> None:
     if not numbers and not everything:
         raise BadInput(Text("请写明编号,或用 --all 丢弃全部", "name the numbers, or drop all with --all"))
     with _opened() as opened:
         done = opened.drop(numbers or None)
+    if as_json:
+        print_json({"dropped": sorted(done)})
+        return
     console().print(plain(say(zh=f"已丢弃 {len(done)} 条", en=f"{len(done)} forgotten")))
 
 
@@ -108,7 +112,10 @@ def _no_outbox() -> BadInput:
     )
 
 
-def _show_standing(seen: OutboxStatus) -> None:
+def _print_standing(seen: OutboxStatus, as_json: bool) -> None:
+    if as_json:
+        print_json(seen)
+        return
     never = say(zh="无", en="none")
     pairs = (
         (say(zh="待写条目", en="waiting"), f"{seen.depth:,}"),

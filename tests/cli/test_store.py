@@ -100,6 +100,18 @@ def test_mistakes_end_with_two_and_what_is_down_with_three(tmp_path: Path) -> No
         assert secops("store", "reindex", name, home=home).returncode == 2
 
 
+def test_what_waits_and_dead_letters_are_told_to_machines(tmp_path: Path) -> None:
+    server = shared_elasticsearch(secured=True)
+    with fresh_indices(server) as indices:
+        home = secured_home(tmp_path, server, indices.prefix)
+        assert secops("store", "setup", home=home).returncode == 0
+        shipped = secops("store", "ship", "--json", home=home)
+        assert (shipped.returncode, json.loads(shipped.stdout)["depth"]) == (0, 0), shipped.stderr
+        for verb, key in (("replay", "replayed"), ("drop", "dropped")):
+            done = secops("store", "dead", verb, *(("--all",) if verb == "drop" else ()), "--json", home=home)
+            assert json.loads(done.stdout) == {key: []}, done.stderr
+
+
 def test_the_file_is_looked_at_alike(tmp_path: Path) -> None:
     home = home_with(tmp_path, "{kind: sqlite}")
     assert json.loads(secops("store", "status", "--json", home=home).stdout)["held"] is None
