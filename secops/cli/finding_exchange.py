@@ -11,6 +11,7 @@ from typing import Annotated, BinaryIO
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
+from secops.cli.finding_progress import counting
 from secops.cli.finding_query import Assets, Checks, Everything, Parts, Severities, States, Systems, Wanted, asked
 from secops.cli.finding_words import kept_here
 from secops.cli.options import AsJson
@@ -18,6 +19,7 @@ from secops.cli.tables import console, fill, plain, print_json, table
 from secops.evidence.new_file import new_file
 from secops.exchange.exporter import exporter_named, exporter_names
 from secops.exchange.importer import all_importers
+from secops.model.finding import Finding
 from secops.model.text import Text
 from secops.service.exchanging import AUTO, Imported, around, chosen_findings, import_report, written_at
 from secops.service.home import open_home
@@ -124,9 +126,16 @@ def export_findings(
     with open_home() as home:
         chosen = {"state": state, "severity": severity, "system": system, "asset": asset, "check": check}
         query = asked(home, wanted, everything, parts, **chosen)
-        with _written(output) as write:
-            for part in exporter.write(chosen_findings(home, query), around(home, bom)):
+        words = say(zh="导出", en="exporting")
+        with _written(output) as write, counting(words, quiet=output is None) as advance:
+            for part in exporter.write(_counted(chosen_findings(home, query), advance), around(home, bom)):
                 write(part)
+
+
+def _counted(findings: Iterator[Finding], advance: Callable[[int], None]) -> Iterator[Finding]:
+    for finding in findings:
+        yield finding
+        advance(1)
 
 
 @contextmanager
