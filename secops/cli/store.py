@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from secops.cli import store_migrate, store_outbox
 from secops.cli.options import AsJson
 from secops.cli.tables import console, facts, fill, plain, print_json, table
 from secops.service.home import Home, open_home
-from secops.service.storing import SQLITE_FILE, ClusterStatus, cluster_status, held_by, open_indices
+from secops.service.stores.elasticsearch import ClusterStatus, cluster_status, open_indices
+from secops.service.stores.sqlite import SQLITE_FILE, held_by
 from secops.store.elasticsearch_documents import Kind
 from secops.store.elasticsearch_indices import KindStatus
 from secops.store.elasticsearch_reindexing import Reindexed
@@ -124,6 +126,31 @@ def roll(as_json: AsJson = False) -> None:
         return
     _tell_names(say(zh="已换新:", en="begun: "), done.made, say(zh="没有写满的索引", en="no index is full"))
     _tell_names(say(zh="已删除:", en="deleted: "), done.deleted, say(zh="没有过期的索引", en="no index is too old"))
+
+
+verb.command(
+    name="migrate",
+    help=say(
+        zh="把发现、历史、覆盖、观测、基线、风险接受、审计全部迁往另一种存储,并逐项核对条数与摘要;可重复执行,"
+        "来源不作改动。两边不一致时退出码为 3。",
+        en="Move findings, history, coverage, observations, baselines, risk acceptances and audit into the other kind of "
+        "store, and prove by counts and digests that all arrived. Safe to repeat; nothing is taken from the source. "
+        "Ends with 3 when both sides differ.",
+    ),
+)(store_migrate.migrate_store)
+verb.command(
+    help=say(
+        zh="把待写队列中的全部内容写入 Elasticsearch;写不完时退出码为 3。",
+        en="Bring everything that waits in the outbox to Elasticsearch. Ends with 3 when something is left.",
+    )
+)(store_outbox.ship)
+verb.command(
+    help=say(
+        zh="待写队列:条数、最早时间、死信;服务器不可达时也能查看。",
+        en="The outbox: how much waits, since when, dead letters. It can be looked at with the server away.",
+    )
+)(store_outbox.outbox)
+verb.add_typer(store_outbox.dead)
 
 
 def _kinds(names: list[str]) -> list[Kind]:

@@ -50,6 +50,8 @@ CREATE TABLE standing (
     sent INTEGER NOT NULL
 );
 """
+OUTBOX_FILE = "outbox.sqlite"
+"""Its name in the folder of what the service remembers."""
 QUOTA_BYTES = 4 << 30
 _OUTCOMES_SECONDS = 3600
 """After that nobody waits any more for what became of an entry."""
