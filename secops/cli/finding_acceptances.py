@@ -171,13 +171,16 @@ def _one(home: Home, beginning: str) -> Acceptance:
     """The one acceptance whose id begins so. Raises NotFound."""
     found = [one for one in home.store.acceptances() if beginning and one.id.startswith(beginning)]
     exact = [one for one in found if one.id == beginning]
-    if len(exact or found) != 1:
+    if len(exact or found) > 1:
+        several = ", ".join(one.id for one in found[:3])
         raise NotFound(
             Text(
-                f"没有或不止一个编号以 {beginning!r} 开头的风险接受",
-                f"no acceptance, or several, have an id that begins with {beginning!r}",
+                f"不止一项风险接受的编号以 {beginning!r} 开头,如 {several};请多写几位",
+                f"several acceptances begin with {beginning!r}, like {several}; write more of the id",
             )
         )
+    if not found:
+        raise NotFound(Text(f"没有编号为 {beginning!r} 的风险接受", f"no acceptance has the id {beginning!r}"))
     return (exact or found)[0]
 
 

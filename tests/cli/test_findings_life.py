@@ -56,6 +56,13 @@ def test_a_risk_is_asked_for_by_one_and_approved_by_another(home: Path, findings
         assert words in shown
 
 
+def test_an_id_that_none_or_several_have_is_told_apart(findings: Findings) -> None:
+    assert "no acceptance has the id 'risk-'" in findings("approve", "risk-", "--as", "Wang").stderr
+    ids = sorted(asked(findings) for _ in range(2))
+    done = findings("approve", "risk-", "--as", "Wang")
+    assert (done.returncode, all(id in done.stderr for id in ids)) == (2, True), done.stderr
+
+
 def test_a_withdrawn_acceptance_opens_everything_again(findings: Findings) -> None:
     id = asked(findings)
     findings("approve", id, "--as", "Wang")
