@@ -89,6 +89,8 @@ def raw_server(answer: Callable[[bytes], bytes]) -> Iterator[Site]:
         listener.close()
 
 
-def loopback_client(*, profile: Safety = Safety.NORMAL, networks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")) -> Client:
+def loopback_client(
+    *, profile: Safety = Safety.NORMAL, networks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+) -> Client:
     """The real client, allowed to reach loopback, at full speed."""
     return Client(Guard(scope_of(networks, "test", from_text("2999-01-01T00:00:00Z"))), profile=profile, pace=FAST)
