@@ -17,7 +17,7 @@ from secops.model.finding import Severity, State
 from secops.model.text import Text
 from secops.service.home import Home, open_home
 from secops.service.reviewing import Reviewed
-from secops.store.acceptances import STANDINGS, approve, covers_exploited, request, withdraw
+from secops.store.acceptances import LONGEST, STANDINGS, approve, covers_exploited, request, withdraw
 from secops.store.query import Condition, Equals, Query, all_of, one_of, without_parts
 from secops.store.query_text import parse
 from secops.store.refusals import NotFound
@@ -92,7 +92,7 @@ def accept(
             reason=written(reason),
             control=written(control),
             requester=who,
-            expires=_end_of(until),
+            expires=_end_of(until, at),
             at=at,
         )
         home.store.keep_acceptance(asked, actor=who, action="requested")
@@ -184,11 +184,12 @@ def _one(home: Home, beginning: str) -> Acceptance:
     return (exact or found)[0]
 
 
-def _end_of(day: str) -> datetime:
-    """The midnight, here, that ends it."""
+def _end_of(day: str, at: datetime) -> datetime:
+    """The midnight, here, that ends it; of the last day that may be named, only the hours that are left of a year."""
     try:
         after = date.fromisoformat(day) + timedelta(days=1)
-        return datetime.combine(after, time.min).astimezone(UTC)
+        midnight, longest = datetime.combine(after, time.min).astimezone(UTC), at + LONGEST
+        return longest if timedelta(0) < midnight - longest < timedelta(days=1) else midnight
     except (ValueError, OverflowError):
         raise BadInput(Text(f"“{day}”不是日期", f"“{day}” is not a date like 2027-12-31")) from None
 

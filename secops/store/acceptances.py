@@ -222,5 +222,6 @@ def _same_person(one: str, other: str) -> bool:
 
 
 def _folded(name: str) -> str:
-    """As names are compared: in any width, in capitals or not, however spaced."""
-    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
+    """As names are compared: in any width, in capitals or not, however spaced, without what nobody sees."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(character for character in folded if unicodedata.category(character)[0] in "LNPS")

@@ -44,7 +44,7 @@ from secops.store.elasticsearch_sending import Pace, Patience, Sender
 from secops.store.elasticsearch_server import Action, Found, Status
 from secops.store.event import Event
 from secops.store.finding_store import AuditEntry
-from secops.store.moving import SEPARATOR, Item, Part, absent
+from secops.store.moving import SEPARATOR, Item, Part, wanting
 from secops.support.clock import from_text, to_text
 
 _EVERYTHING: Document = {"match_all": {}}
@@ -60,8 +60,8 @@ def dump(indices: Indices, part: Part) -> Iterator[Item]:
 
 
 def load(indices: Indices, part: Part, items: Iterable[Item]) -> int:
-    """Write what is not there yet."""
-    missing, written = absent(part, items, dump(indices, part)), 0
+    """Write what is wanting."""
+    missing, written = wanting(part, items, dump(indices, part)), 0
     sender = Sender(indices.server, Pace(), Patience(_PATIENCE_SECONDS, _PATIENCE_SECONDS))
     while batch := list(islice(missing, _AT_ONCE)):
         _send(sender, [_WRITERS[part](indices, item) for item in batch])
@@ -329,13 +329,13 @@ def _write_place(indices: Indices, item: Item) -> Action:
     last = row["last_successful"]
     newest = told_of(coverage_document(row["newest_scan"], _evaluation(row | {"at": row["newest_at"]})))
     document = place_saying({"newest": newest, "last_successful": moment(from_text(last)) if last else None})
-    return Action(indices.alias(Kind.PLACES), place_id(row["asset"], row["check_name"]), document)
+    return Action(indices.alias(Kind.PLACES), place_id(row["asset"], row["check_name"]), document, replace=True)
 
 
 def _write_finding(indices: Indices, item: Item) -> Action:
     # Nobody counted its events yet.
     document = finding_document(from_document(item.document), {"applied": {}, "told": None, "pending": []})
-    return Action(indices.alias(Kind.FINDINGS), item.key, document)
+    return Action(indices.alias(Kind.FINDINGS), item.key, document, replace=True)
 
 
 def _write_event(indices: Indices, item: Item) -> Action:
@@ -357,7 +357,7 @@ def _write_baseline(indices: Indices, item: Item) -> Action:
 
 def _write_acceptance(indices: Indices, item: Item) -> Action:
     document = acceptance_document(acceptance_from_document(item.document))
-    return Action(indices.alias(Kind.ACCEPTANCES), item.key, document)
+    return Action(indices.alias(Kind.ACCEPTANCES), item.key, document, replace=True)
 
 
 def _write_audit(indices: Indices, item: Item) -> Action:

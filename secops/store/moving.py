@@ -4,10 +4,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
+
+import orjson
 
 from secops.model.text import Text
 from secops.store.refusals import Conflict
+from secops.support.clock import from_text
 
 
 class Part(StrEnum):
@@ -47,7 +50,9 @@ class Movable(Protocol):
         ...
 
     def load(self, part: Part, items: Iterable[Item]) -> int:
-        """Write what is not there yet, and give the number. Raises Conflict when a key is there with another document."""
+        """Write what is not there yet or was there before as it was then, and give the number. Raises Conflict when a key is
+        there with another document.
+        """
         ...
 
 
@@ -98,8 +103,11 @@ def summed(items: Iterable[Item]) -> Sum:
     return Sum(number, digest.hexdigest())
 
 
-def absent(part: Part, items: Iterable[Item], present: Iterable[Item]) -> Iterator[Item]:
-    """Those items that are not present; both come by their keys. Raises Conflict when one is there otherwise."""
+def wanting(part: Part, items: Iterable[Item], present: Iterable[Item]) -> Iterator[Item]:
+    """Those items that are not present, or only as they were before; both come by their keys.
+
+    Raises Conflict when one is there otherwise.
+    """
     there = iter(present)
     now = next(there, None)
     for item in items:
@@ -108,13 +116,46 @@ def absent(part: Part, items: Iterable[Item], present: Iterable[Item]) -> Iterat
         if now is None or now.key != item.key:
             yield item
         elif now.document != item.document:
-            shown = item.key.replace(SEPARATOR, " ")
-            raise Conflict(
-                Text(
-                    f"目标中已有 {part.value} {shown!r},内容不同;请迁移到空的存储",
-                    f"the target holds {part.value} {shown!r} with another content; move into an empty store",
-                )
-            )
+            if not _grown(part, _fields(now), _fields(item)):
+                raise _taken(part, item)
+            yield item
+
+
+def _grown(part: Part, before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Whether one became the other: an earlier moving brought it, and the source has gone on since."""
+    grows = _GROWS.get(part, ())
+    return bool(grows) and all(_ordinal(before[name]) <= _ordinal(after[name]) for name in grows)
+
+
+_GROWS = {
+    Part.FINDINGS: ("revision", "times_seen", "last_seen", "last_evaluated"),
+    Part.PLACES: ("newest_at", "last_successful"),
+    Part.ACCEPTANCES: ("revision",),
+}
+"""What of an item never gets less; the items of other parts never change."""
+
+
+def _ordinal(value: Any) -> float:
+    """Numbers and moments in their order; nothing comes first."""
+    if value is None:
+        return float("-inf")
+    return value if isinstance(value, int | float) else from_text(value).timestamp()
+
+
+def _fields(item: Item) -> dict[str, Any]:
+    """The document of an item; of contents, which are no JSON, nothing is looked at."""
+    loaded: dict[str, Any] = orjson.loads(item.document) if item.document.startswith(b"{") else {}
+    return loaded
+
+
+def _taken(part: Part, item: Item) -> Conflict:
+    shown = item.key.replace(SEPARATOR, " ")
+    return Conflict(
+        Text(
+            f"目标中已有 {part.value} {shown!r},内容不同;请迁移到空的存储",
+            f"the target holds {part.value} {shown!r} with another content; move into an empty store",
+        )
+    )
 
 
 def _told(items: Iterable[Item], part: Part, on_moved: Callable[[Part, int], None]) -> Iterator[Item]:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from secops.store.documents import acceptance_from_document, from_document, to_document
-from secops.store.moving import Item, Part, absent
+from secops.store.moving import Item, Part, wanting
 from secops.store.sqlite_file import SqliteFile
 from secops.store.sqlite_findings import write_findings
 from secops.store.sqlite_tables import SELECT_FINDING, finding_of
@@ -53,7 +53,7 @@ class _Table:
     def insert(self) -> str:
         """Takes what `values` gives."""
         columns = (*self.key, *self.others)
-        return f"INSERT INTO {self.name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+        return f"REPLACE INTO {self.name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
 
     def values(self, item: Item) -> tuple[Any, ...]:
         """What the row that `item` was made of held."""
@@ -99,8 +99,8 @@ def dump(file: SqliteFile, part: Part) -> Iterator[Item]:
 
 
 def load(file: SqliteFile, part: Part, items: Iterable[Item]) -> int:
-    """Write what is not there yet, in transactions of a thousand."""
-    missing, written = absent(part, items, dump(file, part)), 0
+    """Write what is wanting, in transactions of a thousand."""
+    missing, written = wanting(part, items, dump(file, part)), 0
     while batch := list(islice(missing, _AT_ONCE)):
         with file.writing() as connection:
             _write(connection, part, batch)
@@ -118,6 +118,6 @@ def _write(connection: sqlite3.Connection, part: Part, items: list[Item]) -> Non
         case Part.ACCEPTANCES:
             decided = ((acceptance_from_document(item.document), item.document.decode()) for item in items)
             rows_of = ((one.id, one.revision, to_text(one.requested), document) for one, document in decided)
-            connection.executemany("INSERT INTO acceptances VALUES (?, ?, ?, ?)", rows_of)
+            connection.executemany("REPLACE INTO acceptances VALUES (?, ?, ?, ?)", rows_of)
         case _:
             connection.executemany(_TABLES[part].insert, map(_TABLES[part].values, items))

@@ -32,6 +32,14 @@ def asked(findings: Findings, *more: str) -> str:
 # --- accepting risks
 
 
+def test_the_last_day_that_may_be_named_is_a_year_from_today(findings: Findings) -> None:
+    today = datetime.now().astimezone().date()
+    longest = [*ASK[:3], (today + timedelta(days=365)).isoformat(), *ASK[4:]]
+    assert findings(*longest).returncode == 0
+    longer = [*ASK[:3], (today + timedelta(days=366)).isoformat(), *ASK[4:]]
+    assert findings(*longer).returncode == 2
+
+
 def test_a_risk_is_asked_for_by_one_and_approved_by_another(home: Path, findings: Findings) -> None:
     done = findings(*ASK)
     assert done.returncode == 0, done.stderr

@@ -16,7 +16,7 @@ from secops.model.text import Text
 from secops.store.edits import Merge, Move, SetDeadline
 from secops.store.event import Recorded
 from secops.store.finding_store import FindingStore
-from secops.store.moving import Item, Moved, Part, Sum, absent, move, summed
+from secops.store.moving import Item, Moved, Part, Sum, move, summed, wanting
 from secops.store.query import Query
 from secops.store.refusals import Conflict
 from secops.store.sqlite_store import SqliteStore
@@ -131,6 +131,17 @@ def test_what_was_broken_off_is_finished(pair: tuple[FindingStore, FindingStore]
     assert all(one.arrived for one in moved(source, target))
 
 
+def test_what_the_source_did_meanwhile_is_brought_by_the_next_moving(pair: tuple[FindingStore, FindingStore]) -> None:
+    source, target = pair
+    moved(source, target)
+    source.record("meanwhile", [evaluation(weakness("/1"), weakness("/meanwhile"), minutes=600, observation=b"later")])
+    some = next(one for one in source.find(Query()).findings if one.state is State.NEW and not one.part_of)
+    source.edit(Move(some.id, _WHY, to=State.TRIAGED), actor="li")
+    assert [one for one in moved(source, target) if not one.arrived] == []
+    assert target.history(some.id) == source.history(some.id)
+    assert target.latest_observation("site", "http-headers") == b"later"
+
+
 def test_a_target_that_holds_something_else_is_refused(pair: tuple[FindingStore, FindingStore]) -> None:
     source, target = pair
     target.record("other", [evaluation(weakness("/1", wording="other"), minutes=500)])
@@ -157,10 +168,10 @@ def test_a_changed_byte_is_noticed(tmp_path: Path) -> None:
         assert summed(source.dump(Part.EVENTS)) != summed(target.dump(Part.EVENTS))
 
 
-def test_absent_walks_both_in_order() -> None:
+def test_wanting_walks_both_in_order() -> None:
     def items(keys: str) -> list[Item]:
         return [Item(key, b"x") for key in keys]
 
-    assert [item.key for item in absent(Part.AUDIT, items("abdez"), items("bcdy"))] == list("aez")
+    assert [item.key for item in wanting(Part.AUDIT, items("abdez"), items("bcdy"))] == list("aez")
     with pytest.raises(Conflict):
-        list(absent(Part.AUDIT, items("a"), [replace(items("a")[0], document=b"y")]))
+        list(wanting(Part.AUDIT, items("a"), [replace(items("a")[0], document=b"y")]))
