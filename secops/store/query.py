@@ -329,7 +329,8 @@ def matches(condition: Condition, finding: Finding) -> bool:
 
 def folded(text: str) -> str:
     """As texts are compared: small letters, and a space for every control character."""
-    return _CONTROL.sub(" ", text.lower())
+    small = text.lower()
+    return small if small.isprintable() else _CONTROL.sub(" ", small)
 
 
 _CONTROL = re.compile("[\x00-\x1f]")
@@ -384,7 +385,8 @@ def _ordinal(value: Value) -> float:
 
 def microseconds(moment: datetime) -> int:
     """Since 1970, in UTC."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
