@@ -49,6 +49,8 @@ _TROUBLES_IN_A_ROW = 20
 """Without a single answer in between: the site is down or keeps us out."""
 _TROUBLES_AT_FIRST = 4
 """The same for a site that has never answered."""
+_AT_FIRST = 2
+"""Requests under way to a site that has not answered yet."""
 _SUSPICIOUS = 8
 """Troubles in a row from which on nothing is repeated: that would only make it worse."""
 _LOOKS_SECONDS = (1.0, 3.0, 10.0)
@@ -176,7 +178,10 @@ class SiteRun:
             run_, received = self._ready.popleft()
             self._advance(run_, received)
             return True
-        if self._under_way >= self._manner.at_once or self._looking:
+        if self._asking and self._given_up is not None:
+            self._abandon(self._asking.popleft(), self._given_up)
+            return True
+        if self._under_way >= (self._manner.at_once if self._answered else _AT_FIRST) or self._looking:
             return False
         if self._asking:
             self._send(self._asking.popleft())
@@ -289,6 +294,14 @@ class SiteRun:
         seconds = send.timeout_seconds or self._client.patience.total_seconds
         sending = Exchange(self._client, asking.session, send.redirects, seconds, partial(self._settled, asking))
         sending.go(self._client.pool.lane_of(send.target), send.request)
+
+    def _abandon(self, asking: Asking, trouble: Trouble) -> None:
+        """What waited when the site was given up is not sent any more."""
+        if asking.kept:
+            self._answers.settle(key_of(asking.send), None)
+        for driven in asking.waiting:
+            driven.note(trouble)
+            self._ready.append((driven, ()))
 
     def _send_plain(self, path: str, settle: Callable[[Exchange, Answer], None]) -> None:
         self.counts.sent += 1

@@ -26,9 +26,9 @@ def scanned(check: object, url: str, authorities: str = "") -> Evaluation:
 
 
 def found(ended: Evaluation) -> list[tuple[str, ...]]:
-    """Rule and place of each weakness, the check's name and the origin left out."""
+    """Rule and place of each weakness, the check's name and the scheme and port of the site left out."""
     assert ended.outcome in (Outcome.FOUND, Outcome.TESTED_CLEAN), ended.reason
-    return sorted((one.rule.partition(".")[2], *one.locator[1:]) for one in ended.weaknesses)
+    return sorted((one.rule.partition(".")[2], *one.locator[2:]) for one in ended.weaknesses)
 
 
 def http(web: Nginx) -> str:
