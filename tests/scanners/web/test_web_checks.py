@@ -26,9 +26,14 @@ def scanned(check: object, url: str, authorities: str = "") -> Evaluation:
 
 
 def found(ended: Evaluation) -> list[tuple[str, ...]]:
-    """Rule and place of each weakness, the check's name and the scheme and port of the site left out."""
+    """Rule and place of each weakness, the check's name and the site left out."""
     assert ended.outcome in (Outcome.FOUND, Outcome.TESTED_CLEAN), ended.reason
-    return sorted((one.rule.partition(".")[2], *one.locator[2:]) for one in ended.weaknesses)
+    return sorted((one.rule.partition(".")[2], *_within(one.locator)) for one in ended.weaknesses)
+
+
+def _within(locator: tuple[str, ...]) -> tuple[str, ...]:
+    """What follows the origin, or the scheme and port that stand for it whatever the host is called."""
+    return locator[2:] if locator[1].isdecimal() else locator[1:]
 
 
 def http(web: Nginx) -> str:
