@@ -232,7 +232,7 @@ OUTSIDE = b'<!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/hostname">]><nmaprun><ho
          'the key "template-id" is twice in one object'),
         ("sarif", b'{"version":"2.1.0","runs":[],\n "a":{"b":"x\\":","b" :1}}', 2, 'the key "b" is twice in one object'),
         ("sarif", b'{"version":"2.1.0",\n"runs":1e999}', 2, "a number is too large"),
-        ("sarif", b'{"a":"\\":","b":' + b'{"b":' * 1010 + b"1" + b"}" * 1011, 1, "nested too deeply to be read"),
+        ("sarif", b'{"a":"\\":","b":' + b'{"b":' * 1100 + b"1" + b"}" * 1101, 1, "nested too deeply to be read"),
         ("sarif", b"[" * 2_000_000, 1, "nested too deeply to be read"),
         ("sarif", b'{"version":"2.0.0"}', 0, "SARIF 2.1.0 is understood, not '2.0.0'"),
         ("sarif", b'{"version":"2.1.0",\n"runs":[{"tool":{"driver":{}}}]}', 0, "runs[0]: name is missing"),

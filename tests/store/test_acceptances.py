@@ -47,7 +47,9 @@ def test_an_acceptance_goes_from_request_to_approval_to_its_end() -> None:
     assert (three.standing(at(4)), three.revision, three.ended_by) == (Standing.ENDED, 3, "Zhao")
 
 
-@pytest.mark.parametrize("name", ["Li Lei", " li lei ", "LI LEI", "lilei", "Li  Lei", "Li\tLei", "L\u200bi\u00ad Lei", "Li Lei\ufe0f"])
+@pytest.mark.parametrize(
+    "name", ["Li Lei", " li lei ", "LI LEI", "lilei", "Li  Lei", "Li\tLei", "L\u200bi\u00ad Lei", "Li Lei\ufe0f"]
+)
 def test_who_asked_cannot_approve_however_the_name_is_written(name: str) -> None:
     with pytest.raises(BadInput, match="somebody else must"):
         approve(asked(), name, at(1))

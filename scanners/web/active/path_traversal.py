@@ -16,7 +16,7 @@ from secops.model.finding import Severity
 from secops.model.text import Text
 
 Inject = Callable[[str], Request]
-_UP = "../" * 8
+_UP = "../" * 16
 _PASSWD = re.compile(r"root:[^:\n]{0,120}:0:0:[^\n]{0,200}")
 _WIN_INI = re.compile(r"\[(?:fonts|extensions|mci extensions)\]", re.IGNORECASE)
 _WEB_XML = re.compile(r"<web-app[\s>]")
@@ -130,7 +130,7 @@ def _payloads(point: Point) -> Iterator[tuple[str, re.Pattern[str]]]:
     folder = point.value.rpartition("/")[0]
     yield f"{_UP}etc/passwd", _PASSWD
     yield "/etc/passwd", _PASSWD
-    yield "....//" * 8 + "etc/passwd", _PASSWD
+    yield "....//" * 16 + "etc/passwd", _PASSWD
     yield f"{_UP}etc/passwd".replace(".", "%2e").replace("/", "%2f"), _PASSWD
     if suffix:
         yield f"{_UP}etc/passwd\0{suffix[0]}", _PASSWD
