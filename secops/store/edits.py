@@ -14,7 +14,7 @@ from secops.model.text import Text
 from secops.store.event import Event
 from secops.store.life_cycle import acceptable, require_allowed
 from secops.store.merge import moved, stale
-from secops.store.refusals import Conflict, ForbiddenTransition
+from secops.store.refusals import Conflict, ForbiddenTransition, no_such_finding
 from secops.support.errors import BadInput
 
 Known = Mapping[str, Finding]
@@ -60,12 +60,15 @@ class Edit(ABC):
         Args:
             known: by id, the finding, `others` as far as they are there, and all relatives of both.
 
-        Raises Conflict, ForbiddenTransition, BadInput.
+        Raises NotFound, Conflict, ForbiddenTransition, BadInput.
         """
         if not actor.strip():
             raise BadInput(Text("须写明是谁改动的", "say who changes the finding"))
         if not (self.reason.zh.strip() and self.reason.en.strip()):
             raise BadInput(Text("须写明改动的理由", "say why the finding is changed"))
+        for id in self.needed:
+            if id not in known:
+                raise no_such_finding(id)
         finding = known[self.finding]
         if self.revision is not None and self.revision != finding.revision:
             raise _changed_meanwhile(finding, self.revision)

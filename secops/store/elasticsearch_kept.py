@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 
 from secops.model.finding import Finding
 from secops.model.text import Text
+from secops.store.auditing import edit_audited
 from secops.store.documents import from_document, to_document
 from secops.store.elasticsearch_documents import audit_document, event_document, finding_document, finding_of
 from secops.store.elasticsearch_json import Document
 from secops.store.elasticsearch_server import Found
 from secops.store.event import Event
-from secops.store.finding_store import AuditEntry
 from secops.support.clock import from_text
 
 By = tuple[str, int]
@@ -55,9 +55,7 @@ class Note:
 
     def audit_document(self) -> Document:
         """To stand in the audit."""
-        event = self.event
-        entry = AuditEntry(event.at, event.actor, "edit", event.finding, event.change, event.reason)
-        return audit_document(entry, self.audit)
+        return audit_document(edit_audited(self.event), self.audit)
 
     def to_json(self) -> Document:
         """As it is kept."""

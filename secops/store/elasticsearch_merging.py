@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from secops.model.finding import Finding
 from secops.model.outcome import Evaluation
-from secops.model.text import Text
 from secops.store.acceptances import require_next_revision
+from secops.store.auditing import acceptance_audited, baseline_audited
 from secops.store.elasticsearch_course import Course, Marked
 from secops.store.elasticsearch_documents import (
     Kind,
@@ -38,7 +38,6 @@ from secops.store.event import Event
 from secops.store.finding_store import AuditEntry
 from secops.store.merge import Changes
 from secops.store.outbox import Entry
-from secops.store.refusals import NotFound
 from secops.support.clock import from_text
 from secops.support.errors import BadInput, JindunError
 
@@ -150,7 +149,7 @@ class Merging:
         self._mark_place(number, write)
         known = self._evaluated(number, evaluation, self.picture.known({*seen, *at_place}))
         changes = Changes(write.scan)
-        changes.merge(evaluation, known, seen)
+        changes.merge(evaluation, seen, known)
         done = {id for id in changes.findings if self._is_done(entry, id)}
         self._put(number, changes.findings, done)
         for event in changes.events:
@@ -206,9 +205,6 @@ class Merging:
 
     def _edit(self, entry: Entry, write: Editing) -> None:
         edit, number = write.edit, entry.number
-        for id in edit.needed:
-            if id not in self.picture.findings:
-                raise NotFound(Text(f"没有编号为 {id!r} 的发现", f"no finding has the id {id!r}"))
         known = self.picture.known((edit.finding, *edit.others))
         if entry.again is not None or any(self._reached(self.picture.findings[id]) >= number for id in known):
             return
@@ -228,22 +224,19 @@ class Merging:
             held.document = acceptance_document(one)
             held.by.append(entry.number)
             self.course.decided.add(entry.number)
-        reason = one.ended_because or one.reason
-        audited = AuditEntry(write.at, write.actor, "acceptance", one.id, write.action, Text(reason, reason))
-        self._audit(entry, audited)
+        self._audit(entry, acceptance_audited(one, write.actor, write.action, write.at))
 
     def _may_be_repeated(self, entry: Entry) -> bool:
         """Whether an earlier try may have written what it decides."""
         return entry.number <= self.course.sent_before or entry.number in self.course.decided
 
     def _approve(self, entry: Entry, write: Approving) -> None:
-        sha256 = hashlib.sha256(write.observation).hexdigest()
         id = digest(self.course.outbox, str(entry.claim))
         alias = self.course.indices.alias(Kind.BASELINES)
         action = Action(alias, id, baseline_document(write, entry.claim))
         self.jobs.append(Job(action, (entry.number,), Kind.BASELINES, once=True))
-        subject, detail = f"{write.asset} {write.check}", f"approved: {sha256}"
-        self._audit(entry, AuditEntry(write.at, write.approved_by, "baseline", subject, detail, Text("", "")))
+        told = baseline_audited(write.asset, write.check, write.observation, write.approved_by, write.at)
+        self._audit(entry, told)
 
     def _audit(self, entry: Entry, audited: AuditEntry) -> None:
         id = f"{self.course.outbox}.{entry.claim}"

@@ -49,6 +49,7 @@ from secops.store.finding_store import (
     CoverageRow,
     Page,
     StoredObservation,
+    require_approver,
     require_groupable,
     require_page,
 )
@@ -56,10 +57,10 @@ from secops.store.merge import Changes
 from secops.store.moving import Item, Part
 from secops.store.outbox import Outbox, OutboxStatus, Outcome
 from secops.store.query import FIELDS, Condition, Query, at
-from secops.store.refusals import NotFound
+from secops.store.refusals import no_such_finding, the_one
 from secops.store.shipping import Shipper
 from secops.support.clock import from_text, now
-from secops.support.errors import BadInput, Incomplete
+from secops.support.errors import Incomplete
 
 PREFIX = "jindun"
 _EVERYTHING: Document = {"match_all": {}}
@@ -232,8 +233,7 @@ class ElasticsearchStore:
 
     def approve_baseline(self, asset: str, check: str, observation: bytes, approved_by: str) -> None:
         """Make an observation the baseline."""
-        if not approved_by.strip():
-            raise BadInput(Text("须写明是谁批准了基线", "say who approves the baseline"))
+        require_approver(approved_by)
         self._do([Approving(asset, check, observation, approved_by, self._clock())])
 
     def baseline(self, asset: str, check: str) -> tuple[bytes, str] | None:
@@ -339,19 +339,11 @@ class ElasticsearchStore:
     def _one(self, beginning: str) -> Finding:
         """The one finding whose id begins so, as it is now. Raises NotFound."""
         ids = self._ids(beginning) if 0 < len(beginning) <= _LONGEST_ID else []
-        if not ids:
-            raise NotFound(Text(f"没有编号为 {beginning!r} 的发现", f"no finding has the id {beginning!r}"))
-        if len(ids) > 1 and ids[0] != beginning:
-            raise NotFound(
-                Text(
-                    f"有多个发现的编号以 {beginning!r} 开头,例如 {ids[0]} 和 {ids[1]};请多写几位",
-                    f"several findings begin with {beginning!r}, like {ids[0]} and {ids[1]}; write more of the id",
-                )
-            )
-        found = self._server.get(self._alias(Kind.FINDINGS), ids[:1], FINDING_FIELDS)
+        id = the_one(beginning, ids)
+        found = self._server.get(self._alias(Kind.FINDINGS), [id], FINDING_FIELDS)
         if not found:
-            raise NotFound(Text(f"没有编号为 {beginning!r} 的发现", f"no finding has the id {beginning!r}"))
-        return finding_of(found[ids[0]].source)[0]
+            raise no_such_finding(beginning)
+        return finding_of(found[id].source)[0]
 
     def _ids(self, beginning: str) -> list[str]:
         """The first two ids that begin so."""

@@ -89,6 +89,12 @@ def require_page(limit: int) -> None:
         )
 
 
+def require_approver(approved_by: str) -> None:
+    """Raises BadInput for a baseline that nobody approves."""
+    if not approved_by.strip():
+        raise BadInput(Text("须写明是谁批准了基线", "say who approves the baseline"))
+
+
 def require_groupable(by: Iterable[str]) -> None:
     """Raises BadInput for a field that findings cannot be counted by."""
     for name in by:

@@ -51,16 +51,13 @@ class Changes:
         new, seen, opened, closed = (tuple(sorted(ids)) for ids in (self.new, seen_again, reopened, resolved))
         return Recorded(new, seen, opened, closed)
 
-    def merge(
-        self, evaluation: Evaluation, known: Mapping[str, Finding], seen: Mapping[str, Weakness] | None = None
-    ) -> None:
-        """Merge one evaluation into `known`, by id.
+    def merge(self, evaluation: Evaluation, seen: Mapping[str, Weakness], known: Mapping[str, Finding]) -> None:
+        """Merge one evaluation into what is known.
 
         Args:
-            known: the watched findings of its asset and check, those that it saw, and all relatives of both.
-            seen: its weaknesses by id, when they were found out before.
+            seen: its weaknesses by id (see `weaknesses_by_id`).
+            known: by id, the watched findings of its asset and check, those that it saw, and all relatives of both.
         """
-        seen = weaknesses_by_id(evaluation) if seen is None else seen
         group = _Group(known, self.findings)
         for id, weakness in seen.items():
             if id in known:

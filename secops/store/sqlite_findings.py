@@ -8,14 +8,13 @@ from operator import itemgetter
 import orjson
 
 from secops.model.finding import Finding, Severity, State, WeaknessClass
-from secops.model.text import Text
 from secops.store.cursor import from_cursor, to_cursor
 from secops.store.documents import to_document
 from secops.store.finding_store import Counts, Page
 from secops.store.merge import relatives
 from secops.store.query import FIELDS, Condition, Query
 from secops.store.query_sql import Sql, bound, counts_of, page_of
-from secops.store.refusals import NotFound
+from secops.store.refusals import the_one
 from secops.store.sqlite_tables import (
     FINDING_COLUMNS,
     SELECT_FINDING,
@@ -104,17 +103,8 @@ def one_finding(connection: sqlite3.Connection, beginning: str) -> Finding:
     """The one finding whose id begins so. Raises NotFound."""
     query = f"{SELECT_FINDING} WHERE f.id >= ?1 AND f.id < ?1 || char(0x10FFFF) ORDER BY f.id LIMIT 2"
     rows = connection.execute(query, (storable(beginning),)).fetchall() if beginning else []
-    if not rows:
-        raise NotFound(Text(f"没有编号为 {beginning!r} 的发现", f"no finding has the id {beginning!r}"))
-    first, *others = [finding_of(row) for row in rows]
-    if others and first.id != beginning:
-        raise NotFound(
-            Text(
-                f"有多个发现的编号以 {beginning!r} 开头,例如 {first.id} 和 {others[0].id};请多写几位",
-                f"several findings begin with {beginning!r}, like {first.id} and {others[0].id}; write more of the id",
-            )
-        )
-    return first
+    found = {finding.id: finding for finding in map(finding_of, rows)}
+    return found[the_one(beginning, list(found))]
 
 
 def page(connection: sqlite3.Connection, query: Query, resolved: Query, limit: int, cursor: str | None) -> Page:

@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from secops.model.finding import Finding, State
 from secops.model.outcome import Evaluation
 from secops.model.text import Text
 from secops.store.acceptances import require_next_revision
+from secops.store.auditing import acceptance_audited, baseline_audited, edit_audited
 from secops.store.documents import acceptance_from_document, acceptance_to_document
 from secops.store.edits import Edit, Edited, Move
 from secops.store.event import Event, Recorded
@@ -24,13 +25,13 @@ from secops.store.finding_store import (
     CoverageRow,
     Page,
     StoredObservation,
+    require_approver,
     require_groupable,
     require_page,
 )
 from secops.store.merge import Changes, DeadlineOf, no_deadline, weaknesses_by_id
 from secops.store.moving import Item, Part
 from secops.store.query import Condition, Query, at
-from secops.store.refusals import NotFound
 from secops.store.sqlite_file import SqliteFile
 from secops.store.sqlite_findings import (
     as_json,
@@ -94,7 +95,8 @@ class SqliteStore:
             for evaluation in batch:
                 if _cover(connection, scan, evaluation):
                     _observe(connection, scan, evaluation)
-                    changes.merge(evaluation, _known(connection, evaluation, changes))
+                    seen = weaknesses_by_id(evaluation)
+                    changes.merge(evaluation, seen, _known(connection, evaluation, seen, changes))
             _write(connection, changes.findings.values(), changes.events)
         return changes.recorded()
 
@@ -130,8 +132,8 @@ class SqliteStore:
         """Change a finding, and what belongs to it."""
         at = self._clock()
         with self._file.writing() as connection:
-            edited = _edit(edit, _known_to(connection, [edit]), actor, at)
-            _write_edited(connection, edited, actor)
+            edited = edit.apply(_known_to(connection, [edit]), actor=actor, at=at)
+            _write_edited(connection, edited)
             return one_finding(connection, edit.finding)
 
     def edit_each(self, edits: Iterable[Edit], *, actor: str) -> tuple[str, ...]:
@@ -141,14 +143,14 @@ class SqliteStore:
             known = _known_to(connection, batch)
             for edit in batch:
                 try:
-                    edited = _edit(edit, known, actor, at)
+                    edited = edit.apply(known, actor=actor, at=at)
                 except BadInput:
                     continue
                 known |= edited.findings
                 together.findings |= edited.findings
                 together.events += edited.events
                 done.append(edit.finding)
-            _write_edited(connection, together, actor)
+            _write_edited(connection, together)
         return tuple(done)
 
     def transition(self, finding: str, to: State, *, revision: int, actor: str, reason: str) -> Finding:
@@ -172,8 +174,7 @@ class SqliteStore:
                 "REPLACE INTO acceptances VALUES (?, ?, ?, ?)",
                 (one.id, one.revision, to_text(one.requested), document),
             )
-            reason = Text(one.ended_because or one.reason, one.ended_because or one.reason)
-            _remember(connection, AuditEntry(self._clock(), actor, "acceptance", one.id, action, reason))
+            _remember(connection, acceptance_audited(one, actor, action, self._clock()))
 
     def audit(self, since: datetime | None = None) -> Sequence[AuditEntry]:
         """What people and policies did."""
@@ -189,17 +190,14 @@ class SqliteStore:
 
     def approve_baseline(self, asset: str, check: str, observation: bytes, approved_by: str) -> None:
         """Make an observation the baseline."""
-        if not approved_by.strip():
-            raise BadInput(Text("须写明是谁批准了基线", "say who approves the baseline"))
+        require_approver(approved_by)
         at = self._clock()
         with self._file.writing() as connection:
             connection.execute(
                 "INSERT INTO baselines (asset, check_name, sha256, approved_by, at) VALUES (?, ?, ?, ?, ?)",
                 (asset, check, _keep(connection, observation), approved_by, to_text(at)),
             )
-            subject, digest = f"{asset} {check}", hashlib.sha256(observation).hexdigest()
-            nothing = Text("", "")
-            _remember(connection, AuditEntry(at, approved_by, "baseline", subject, f"approved: {digest}", nothing))
+            _remember(connection, baseline_audited(asset, check, observation, approved_by, at))
 
     def baseline(self, asset: str, check: str) -> tuple[bytes, str] | None:
         """The approved observation and who approved it."""
@@ -310,11 +308,12 @@ def _keep(connection: sqlite3.Connection, body: bytes) -> str:
     return digest
 
 
-def _known(connection: sqlite3.Connection, evaluation: Evaluation, changes: Changes) -> dict[str, Finding]:
+def _known(
+    connection: sqlite3.Connection, evaluation: Evaluation, seen: Iterable[str], changes: Changes
+) -> dict[str, Finding]:
     """By id: the watched findings of its asset and check, those that it saw, and their relatives, as they are in this
     transaction.
     """
-    seen = weaknesses_by_id(evaluation)
     values = (evaluation.asset, evaluation.check, as_json(seen))
     stored = {finding.id: finding for finding in map(finding_of, connection.execute(SELECT_KNOWN, values))}
     stored = with_relatives(connection, stored)
@@ -327,17 +326,10 @@ def _known_to(connection: sqlite3.Connection, edits: Iterable[Edit]) -> dict[str
     return with_relatives(connection, findings_named(connection, ids))
 
 
-def _edit(edit: Edit, known: Mapping[str, Finding], actor: str, at: datetime) -> Edited:
-    for id in edit.needed:
-        if id not in known:
-            raise NotFound(Text(f"没有编号为 {id!r} 的发现", f"no finding has the id {id!r}"))
-    return edit.apply(known, actor=actor, at=at)
-
-
-def _write_edited(connection: sqlite3.Connection, edited: Edited, actor: str) -> None:
+def _write_edited(connection: sqlite3.Connection, edited: Edited) -> None:
     _write(connection, edited.findings.values(), edited.events)
     for event in edited.events:
-        _remember(connection, AuditEntry(event.at, actor, "edit", event.finding, event.change, event.reason))
+        _remember(connection, edit_audited(event))
 
 
 def _remember(connection: sqlite3.Connection, entry: AuditEntry) -> None:
