@@ -6,7 +6,7 @@ from datetime import datetime
 from backup.engine import Copied, Engine, Keys, archive_name
 from backup.listing import take_manifest
 from backup.manifest import Manifest, steady
-from secops.model.city import Asset, Vault
+from secops.model.city import Asset, AssetKind, Vault
 from secops.model.restore_point import RestorePoint
 from secops.model.step import Procedure
 
@@ -21,16 +21,21 @@ class Copy:
 
 
 def take_copy(engine: Engine, source: Asset, vault: Vault, keys: Keys, taken: datetime) -> Procedure[Copy]:
-    """Copy the file tree `source` into `vault`.
+    """Copy `source` into `vault`.
 
-    The tree is listed before and after: what changed in between is in the manifest as changing, and is not held
+    A file tree is listed before and after: what changed in between is in the manifest as changing, and is not held
     against the copy later.
     """
-    before = yield from take_manifest(source.host, source.path, "list the source before")
     archive = archive_name(source, taken)
-    copied = yield from engine.backup(source, vault, keys, archive, taken)
-    after = yield from take_manifest(source.host, source.path, "list the source after")
-    manifest = steady(before, after)
+    if source.kind is AssetKind.FILE_TREE:
+        before = yield from take_manifest(source.host, source.path, "list the source before")
+        copied = yield from engine.backup(source, vault, keys, archive, taken)
+        after = yield from take_manifest(source.host, source.path, "list the source after")
+        manifest = copied.manifest or steady(before, after)
+    else:
+        copied = yield from engine.backup(source, vault, keys, archive, taken)
+        assert copied.manifest is not None, f"{engine.name} makes what it copies, and must list it"
+        manifest = copied.manifest
     point = RestorePoint(
         id=f"{vault.id}/{archive}",
         asset=source.id,

@@ -1,19 +1,10 @@
-"""What the backup actions share: which engine and vaults an asset has by its tier."""
+"""What the backup actions share: which vaults an asset has by its tier."""
 
-from backup.engine import Engine, engines
 from backup.policies import policy_for
 from secops.inventory.inventory import Inventory
 from secops.model.city import Asset, CentreRole, Vault
 from secops.model.text import Text
 from secops.support.errors import BadInput
-
-
-def engine_for(asset: Asset) -> Engine:
-    """The engine that copies this kind of asset; the first by name when several do."""
-    for engine in engines().values():
-        if asset.kind in engine.kinds:
-            return engine
-    raise BadInput(Text(f"没有引擎能备份 {asset.kind} 类资产", f"no engine copies assets of kind {asset.kind}"))
 
 
 def vaults_by_tier(inventory: Inventory, asset: Asset) -> tuple[Vault, ...]:

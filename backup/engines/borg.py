@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from backup.engine import Copied, CopyBroken, Engine, Keys
+from backup.engine import Copied, CopyBroken, Engine, Keys, refuse_moment
 from secops.model.city import Asset, AssetKind, Vault
 from secops.model.restore_point import RestorePoint
 from secops.model.step import Command, Procedure, ProcedureFailed, Result, Step, require
@@ -43,6 +43,7 @@ class Borg(Engine):
     describes = Text("用 borg 加密、去重地备份文件树", "copies file trees with borg, encrypted and deduplicated")
     kinds = frozenset({AssetKind.FILE_TREE})
     needs = ("borg", "env", "find", "mkdir")
+    chosen = True
 
     def prepare(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[None]:
         repository = _repository(source.host, source, vault, keys)
@@ -105,8 +106,16 @@ class Borg(Engine):
         yield from _must(repository, read, f"备份 {archive} 读不回来", f"the copy {archive} cannot be read back")
 
     def restore(
-        self, source: Asset, point: RestorePoint, vault: Vault, keys: Keys, host: str, into: str
+        self,
+        source: Asset,
+        point: RestorePoint,
+        vault: Vault,
+        keys: Keys,
+        host: str,
+        into: str,
+        until: datetime | None = None,
     ) -> Procedure[None]:
+        refuse_moment(self, until)
         repository = _repository(host, source, vault, keys)
         held = yield Step(
             "look that the directory is empty",

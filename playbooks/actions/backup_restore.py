@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from backup.engine import engine_named
 from backup.listing import take_manifest
 from backup.manifest import compare, describe
 from playbooks.action import Action, Context, Options, Touches
-from playbooks.copies import engine_for
 from playbooks.ledgers import manifest_of, point_named
 from secops.model.step import Procedure, ProcedureFailed
 from secops.model.text import Text
@@ -49,7 +49,7 @@ class BackupRestore(Action[RestoreOptions]):
         name = f"{context.run}-{point.archive}"
         directory = f"{place.path.rstrip('/')}/{name}"
         vault = context.inventory.vault(point.vault)
-        yield from engine_for(source).restore(source, point, vault, context.keys, place.host, directory)
+        yield from engine_named(point.engine).restore(source, point, vault, context.keys, place.host, directory)
         restored = yield from take_manifest(place.host, directory, "list the restored copy", assume=manifest)
         if differences := compare(manifest, restored):
             told = describe(differences)

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from backup.copying import take_copy
+from backup.engine import engine_for
 from playbooks.action import Action, Context, Milestone, Options, Touches
-from playbooks.copies import engine_for, vaults_by_tier
+from playbooks.copies import vaults_by_tier
 from playbooks.ledgers import enter_point, present_moment
 from secops.model.step import Procedure, ProcedureFailed, under
 from secops.model.text import Text

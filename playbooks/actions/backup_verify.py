@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from backup.engine import engine_named
 from backup.verification import Candidate, Scratch, verify
 from playbooks.action import Action, Context, Options, Touches
-from playbooks.copies import engine_for
 from playbooks.ledgers import enter_verdict, manifest_of, points_of, present_moment
 from secops.model.city import Asset, Place
 from secops.model.restore_point import Proof, RestorePoint, Verdict
@@ -73,7 +73,7 @@ def _prove(
     scratch = Scratch(place.host, place.path)
     at = f"{place.url.rstrip('/')}/{point.archive}/"
     rescan = Rescan(options.page, options.checks, at=at) if options.page else None
-    candidate = Candidate(engine_for(source), source, point, vault, context.keys, manifest)
+    candidate = Candidate(engine_named(point.engine), source, point, vault, context.keys, manifest)
     verified = yield from verify(candidate, scratch, judged, rescan)
     yield from enter_verdict(point.id, verified.verdict)
     return verified.verdict

@@ -3,7 +3,8 @@
 The inventory file is these dataclasses written as YAML; `secops.inventory.load` reads it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from secops.model.text import Text
@@ -28,6 +29,17 @@ class AssetKind(StrEnum):
     DATABASE = "database"
     NETWORK_DEVICE = "network_device"
     FILE_TREE = "file_tree"
+
+
+class Product(StrEnum):
+    """What a database is, and so which engines copy it and how a restored one is tried."""
+
+    POSTGRESQL = "postgresql"
+    MARIADB = "mariadb"
+    ELASTICSEARCH = "elasticsearch"
+    REDIS = "redis"
+    ETCD = "etcd"
+    SQLITE = "sqlite"
 
 
 class ImpactObject(StrEnum):
@@ -137,6 +149,17 @@ class SshAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class CopiedBy:
+    """Which engine copies an asset, and what only that engine knows of it."""
+
+    __pydantic_config__ = _STRICT
+    engine: str
+    """Its name."""
+    options: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """As the engine describes them; a secret is a reference like `${file:keys/database}`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Asset:
     """Something that is scanned or copied. Its system is the one it is listed under."""
 
@@ -152,13 +175,19 @@ class Asset:
     url: str = ""
     """For a website its origin, `https://host:port/`; for a page its full address."""
     path: str = ""
-    """For a file tree its absolute path on `host`; for a host its sshd_config, when that is not the usual one."""
+    """Absolute, on `host`: of a file tree; of a database its directory or file of data. For a host its sshd_config,
+    when that is not the usual one."""
     host: str = ""
-    """For a file tree, website or page: the id of the host asset that holds it."""
+    """For a file tree, website, page or database: the id of the host asset that holds it."""
+    product: Product | None = None
+    """For a database: what it is."""
     ports: tuple[int, ...] = ()
     """TCP ports that are declared to be open on a host."""
     ssh: SshAddress | None = None
     """Present when commands may be run on the host."""
+    copied_by: CopiedBy | None = None
+    """Present when it is copied by another engine than the first choice for its kind, or by one that asks for
+    options."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from backup.catalogue import Tally
-from backup.engine import engines
+from backup.engine import engine_for
 from backup.policies import Policy, policy_for
 from playbooks.copies import vaults_by_tier
 from secops.evidence.chain import Kind
@@ -188,11 +188,18 @@ def _assets_without_copy(view: View) -> Series:
 def _to_be_copied(home: Home) -> Iterator[tuple[str, Asset]]:
     """The system and asset of everything in production that has a tier and an engine."""
     production = home.inventory.centre_with(CentreRole.PRODUCTION)
-    kinds = frozenset().union(*(engine.kinds for engine in engines().values()))
     for system in home.inventory.systems:
         for asset in system.assets if home.inventory.tier(system) else ():
-            if production and asset.centre == production.id and asset.kind in kinds:
+            if production and asset.centre == production.id and _has_engine(asset):
                 yield system.id, asset
+
+
+def _has_engine(asset: Asset) -> bool:
+    try:
+        engine_for(asset)
+    except BadInput:
+        return False
+    return True
 
 
 def _vaults(home: Home, asset: Asset) -> Sequence[str]:

@@ -1,0 +1,76 @@
+"""Engines that let a program write a consistent copy into a folder, and leave its keeping to borg.
+
+So every database is encrypted, deduplicated, append-only over ssh, read back and restored alike, and its engine says
+only how the program is called. The folder is on the source's host, and gone when the copy is in the vault.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from backup.engine import Copied, Engine, Keys, refuse_moment
+from backup.engines.borg import borg
+from backup.listing import take_manifest
+from secops.model.city import Asset, Vault
+from secops.model.restore_point import RestorePoint
+from secops.model.step import Command, Procedure, Step, require
+
+
+class Staged(Engine):
+    """Stages, copies, clears. A new engine says `stage`, and `make_ready` when the product does not start from that."""
+
+    @abstractmethod
+    def stage(self, source: Asset, keys: Keys, folder: str, taken: datetime) -> Procedure[None]:
+        """Have a consistent copy of the source written into `folder` on its host, which is there and empty."""
+
+    def prepare(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[None]:
+        yield from borg.prepare(source, vault, keys)
+
+    def backup(self, source: Asset, vault: Vault, keys: Keys, archive: str, taken: datetime) -> Procedure[Copied]:
+        folder = f"{keys.state_directory}/staging/{archive}"
+        yield from _clear(source.host, folder)
+        made = yield Step("make the staging folder", _make(source.host, folder), changes=True)
+        require(made, f"无法建立暂存目录 {folder}", f"cannot make the staging folder {folder}")
+        yield from self.stage(source, keys, folder, taken)
+        manifest = yield from take_manifest(source.host, folder, "list what was staged")
+        copied = yield from borg.backup(replace(source, path=folder), vault, keys, archive, taken)
+        yield from _clear(source.host, folder, "clear the staging folder")
+        return replace(copied, manifest=manifest)
+
+    def points(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[tuple[str, ...]]:
+        return (yield from borg.points(source, vault, keys))
+
+    def check_repository(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[None]:
+        yield from borg.check_repository(source, vault, keys)
+
+    def read_sample(self, source: Asset, vault: Vault, keys: Keys, archive: str, percent: int) -> Procedure[None]:
+        yield from borg.read_sample(source, vault, keys, archive, percent)
+
+    def read_check(self, source: Asset, vault: Vault, keys: Keys, archive: str) -> Procedure[None]:
+        yield from borg.read_check(source, vault, keys, archive)
+
+    def restore(
+        self,
+        source: Asset,
+        point: RestorePoint,
+        vault: Vault,
+        keys: Keys,
+        host: str,
+        into: str,
+        until: datetime | None = None,
+    ) -> Procedure[None]:
+        refuse_moment(self, until)
+        yield from borg.restore(source, point, vault, keys, host, into)
+
+    def expire(self, source: Asset, vault: Vault, keys: Keys, host: str, archives: Sequence[str]) -> Procedure[None]:
+        yield from borg.expire(source, vault, keys, host, archives)
+
+
+def _make(host: str, folder: str) -> Command:
+    return Command(host, ("mkdir", "-p", "-m", "0700", "--", folder))
+
+
+def _clear(host: str, folder: str, name: str = "clear what an earlier try left") -> Procedure[None]:
+    cleared = yield Step(name, Command(host, ("rm", "-rf", "--one-file-system", "--", folder)), changes=True)
+    require(cleared, f"无法清除暂存目录 {folder}", f"the staging folder {folder} cannot be cleared")
