@@ -4,45 +4,65 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from secops.model.restore_point import Proof, RestorePoint, Verdict
+import orjson
+
+from backup.catalogue_tables import VERSION, bring_up_to_date
+from secops.model.restore_point import Proof, RestorePoint, Rung, Verdict
 from secops.model.text import Text
 from secops.support.clock import from_text, to_text
 from secops.support.errors import BadInput
 
-_SCHEMA_VERSION = 1
 _BUSY_SECONDS = 10.0
-_SCHEMA = """
-CREATE TABLE manifest (digest TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT;
-CREATE TABLE point (
-    id TEXT PRIMARY KEY, asset TEXT NOT NULL, vault TEXT NOT NULL, engine TEXT NOT NULL, archive TEXT NOT NULL,
-    taken TEXT NOT NULL, manifest TEXT NOT NULL REFERENCES manifest (digest), size_bytes INTEGER NOT NULL
-) STRICT;
-CREATE INDEX point_of_asset ON point (asset, taken);
-CREATE TABLE verdict (
-    number INTEGER PRIMARY KEY, point TEXT NOT NULL REFERENCES point (id),
-    readable TEXT NOT NULL, restorable TEXT NOT NULL, clean TEXT NOT NULL,
-    because_zh TEXT NOT NULL, because_en TEXT NOT NULL, judged TEXT
-) STRICT;
-CREATE INDEX verdict_of_point ON verdict (point, number);
-"""
-_VERDICT_FIELDS = "readable, restorable, clean, because_zh, because_en, judged"
-_NEWEST_VERDICT = f"""
-    SELECT point.id, asset, vault, engine, archive, taken, manifest, size_bytes, {_VERDICT_FIELDS} FROM point
-    LEFT JOIN verdict ON number = (SELECT max(number) FROM verdict WHERE verdict.point = point.id)
+_POINT_FIELDS = (
+    "id",
+    "asset",
+    "vault",
+    "engine",
+    "archive",
+    "taken",
+    "manifest",
+    "size_bytes",
+    "unit",
+    "copied_from",
+    "added_bytes",
+    "packed_bytes",
+    "seconds",
+)
+_VERDICT_FIELDS = (
+    "readable",
+    "restorable",
+    "clean",
+    "because_zh",
+    "because_en",
+    "judged",
+    "rung",
+    "failed",
+    "proven",
+    "rules",
+    "rules_date",
+    "seconds",
+    "read_bytes",
+)
+_POINT_COLUMNS = ", ".join(f"point.{name}" for name in _POINT_FIELDS)
+_VERDICT_COLUMNS = ", ".join(f"verdict.{name}" for name in _VERDICT_FIELDS)
+_WITH_VERDICT = f"""
+    SELECT {_POINT_COLUMNS}, {_VERDICT_COLUMNS} FROM point LEFT JOIN verdict ON verdict.number = point.newest_verdict
 """  # noqa: S608 - made of constants
-_TALLIES = f"""
+_TALLIES = """
     SELECT asset, vault, count(*), max(taken),
         max(CASE WHEN readable = 'yes' AND restorable = 'yes' AND clean = 'yes' THEN taken END),
-        max(CASE WHEN readable = 'yes' AND restorable = 'yes' THEN judged END)
-    FROM ({_NEWEST_VERDICT}) GROUP BY asset, vault ORDER BY asset, vault
-"""  # noqa: S608 - made of constants
+        max(CASE WHEN readable = 'yes' AND restorable = 'yes' THEN coalesce(proven, judged) END)
+    FROM point LEFT JOIN verdict ON verdict.number = point.newest_verdict
+    WHERE gone IS NULL GROUP BY asset, vault ORDER BY asset, vault
+"""
+PAGE_SIZE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +78,25 @@ class Tally:
     """When the newest that is proven clean was taken."""
     proven: datetime | None
     """When one was last restored and found equal to its manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a vault held of one asset when it was last asked."""
+
+    asset: str
+    vault: str
+    looked: datetime
+    archives: tuple[str, ...]
+    """Names of the complete copies."""
+    identity: str = ""
+    """What tells this repository and its key from any other; empty: the engine cannot say."""
+    size_bytes: int = 0
+    """What the repository takes; 0: not known."""
+    former: str = ""
+    """The identity before the last change; empty: it never changed."""
+    changed: datetime | None = None
+    """When the change was seen."""
 
 
 class UnknownPoint(BadInput):
@@ -97,27 +136,93 @@ class Catalogue:
             )
         with self._transaction() as rows:
             rows.execute("INSERT OR IGNORE INTO manifest VALUES (?, ?)", (point.manifest, manifest))
-            present = rows.execute(_NEWEST_VERDICT + "WHERE point.id = ?", (point.id,)).fetchone()
+            present = rows.execute(_WITH_VERDICT + "WHERE point.id = ?", (point.id,)).fetchone()
             if present is None:
-                rows.execute("INSERT INTO point VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _fields(point))
-            elif _without_verdict(_point(present)) != _without_verdict(point):
+                columns, places = ", ".join(_POINT_FIELDS), ", ".join("?" * len(_POINT_FIELDS))
+                rows.execute(f"INSERT INTO point ({columns}) VALUES ({places})", _fields(point))  # noqa: S608
+            elif _what(_point(present)) != _what(point):
                 raise BadInput(Text(f"{point.id} 已存在且内容不同", f"{point.id} is there already and differs"))
             if present is None and point.verdict.judged:
                 _append(rows, point.id, point.verdict)
 
     def points(self, asset: str) -> Sequence[RestorePoint]:
-        """Every point of the asset with its newest verdict, newest point first."""
-        query = _NEWEST_VERDICT + "WHERE asset = ? ORDER BY taken DESC, point.id DESC"
+        """Every point of the asset with its newest verdict, newest point first; those that are gone are left out."""
+        query = _WITH_VERDICT + "WHERE asset = ? AND gone IS NULL ORDER BY taken DESC, point.id DESC"
         with self._reading() as rows:
             return [_point(row) for row in rows.execute(query, (asset,))]
 
-    def get(self, point: str) -> RestorePoint:
-        """The point with its newest verdict. Raises UnknownPoint."""
+    def page(
+        self,
+        *,
+        asset: str = "",
+        vault: str = "",
+        unit: str = "",
+        after: RestorePoint | None = None,
+        limit: int = PAGE_SIZE,
+    ) -> Sequence[RestorePoint]:
+        """The next points that match all that is given, newest first; `after` is the last one of the page before."""
+        wanted = {"asset": asset, "vault": vault, "unit": unit}
+        conditions = [f"point.{name} = ?" for name, value in wanted.items() if value]
+        values: list[str | int] = [value for value in wanted.values() if value]
+        if after:
+            conditions.append("(taken, point.id) < (?, ?)")
+            values += [to_text(after.taken), after.id]
+        where = " AND ".join(["gone IS NULL", *conditions])
+        query = f"{_WITH_VERDICT} WHERE {where} ORDER BY taken DESC, point.id DESC LIMIT ?"
         with self._reading() as rows:
-            row = rows.execute(_NEWEST_VERDICT + "WHERE point.id = ?", (point,)).fetchone()
+            return [_point(row) for row in rows.execute(query, (*values, limit))]
+
+    def get(self, point: str) -> RestorePoint:
+        """The point with its newest verdict, also when it is gone. Raises UnknownPoint."""
+        with self._reading() as rows:
+            row = rows.execute(_WITH_VERDICT + "WHERE point.id = ?", (point,)).fetchone()
         if row is None:
             raise UnknownPoint(point)
         return _point(row)
+
+    def give_up(self, point: str, moment: datetime) -> None:
+        """The copy is no longer in its vault: taken out by retention. Again changes nothing. Raises UnknownPoint."""
+        with self._transaction() as rows:
+            if rows.execute("SELECT 1 FROM point WHERE id = ?", (point,)).fetchone() is None:
+                raise UnknownPoint(point)
+            rows.execute("UPDATE point SET gone = coalesce(gone, ?) WHERE id = ?", (to_text(moment), point))
+
+    def looked(self, look: Look) -> None:
+        """Keep what a vault was seen to hold; what it was before a change of its identity is remembered from the rows.
+
+        A look that is older than the one that is kept changes nothing.
+        """
+        key = (look.asset, look.vault)
+        with self._transaction() as rows:
+            query = "SELECT looked, identity, former, changed FROM look WHERE asset = ? AND vault = ?"
+            before = rows.execute(query, key).fetchone() or ("", "", "", None)
+            if to_text(look.looked) < before[0]:
+                return
+            former, changed = before[2], before[3]
+            if look.identity and before[1] and look.identity != before[1]:
+                former, changed = before[1], to_text(look.looked)
+            told = (to_text(look.looked), orjson.dumps(look.archives).decode(), look.identity or before[1])
+            values = (*key, *told, look.size_bytes, former, changed)
+            rows.execute("INSERT OR REPLACE INTO look VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+    def looks(self) -> Sequence[Look]:
+        """The newest look at each asset in each vault."""
+        with self._reading() as rows:
+            return [_look(row) for row in rows.execute("SELECT * FROM look ORDER BY asset, vault")]
+
+    def log_brought(self, asset: str, vault: str, until: datetime) -> None:
+        """The vault holds the log of the asset up to that moment; an earlier one changes nothing."""
+        with self._transaction() as rows:
+            rows.execute(
+                "INSERT INTO log VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET until = max(until, excluded.until)",
+                (asset, vault, to_text(until)),
+            )
+
+    def logs(self) -> dict[tuple[str, str], datetime]:
+        """Until when the log of each asset is in each vault."""
+        with self._reading() as rows:
+            found = rows.execute("SELECT asset, vault, until FROM log")
+            return {(asset, vault): from_text(until) for asset, vault, until in found}
 
     def tallies(self) -> Sequence[Tally]:
         """What there is of each asset in each vault, by newest verdicts."""
@@ -162,15 +267,11 @@ class Catalogue:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute("PRAGMA foreign_keys = ON")
-        self._connection.execute("BEGIN IMMEDIATE")
-        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            for statement in _SCHEMA.split(";"):
-                self._connection.execute(statement)
-            self._connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-        self._connection.execute("COMMIT")
-        if version > _SCHEMA_VERSION:
-            raise BadInput(Text(f"{self._path} 来自更新的版本", f"{self._path} was written by a newer version"))
+        with self._transaction() as rows:
+            version = rows.execute("PRAGMA user_version").fetchone()[0]
+            if version > VERSION:
+                raise BadInput(Text(f"{self._path} 来自更新的版本", f"{self._path} was written by a newer version"))
+            bring_up_to_date(rows, version)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -208,41 +309,72 @@ def _tally(row: tuple[str, ...]) -> Tally:
         vault,
         int(points),
         from_text(newest),
-        from_text(clean) if clean else None,
-        from_text(proven) if proven else None,
+        _moment(clean),
+        _moment(proven),
     )
 
 
-def _fields(point: RestorePoint) -> tuple[str | int, ...]:
+def _fields(point: RestorePoint) -> tuple[str | int | float, ...]:
     what = (point.id, point.asset, point.vault, point.engine, point.archive)
-    return (*what, to_text(point.taken), point.manifest, point.size_bytes)
+    sizes = (point.added_bytes, point.packed_bytes, point.seconds)
+    return (*what, to_text(point.taken), point.manifest, point.size_bytes, point.unit, point.copied_from, *sizes)
 
 
-def _without_verdict(point: RestorePoint) -> RestorePoint:
-    return replace(point, verdict=Verdict())
+def _what(point: RestorePoint) -> tuple[str | int | float, ...]:
+    """What makes it this copy; how it came about may be told anew after an interruption."""
+    return _fields(point)[:8]
 
 
 def _append(rows: sqlite3.Connection, point: str, verdict: Verdict) -> None:
-    judged = to_text(verdict.judged) if verdict.judged else None
-    because = (verdict.because.zh, verdict.because.en)
-    rows.execute(
-        f"INSERT INTO verdict (point, {_VERDICT_FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-        (point, verdict.readable, verdict.restorable, verdict.clean, *because, judged),
+    columns, places = ", ".join(_VERDICT_FIELDS), ", ".join("?" * len(_VERDICT_FIELDS))
+    proofs = (verdict.readable, verdict.restorable, verdict.clean, verdict.because.zh, verdict.because.en)
+    climbed = (_moment_text(verdict.judged), verdict.rung, verdict.failed, _moment_text(verdict.proven))
+    scanned = (verdict.rules, _moment_text(verdict.rules_date), verdict.seconds, verdict.read_bytes)
+    written = rows.execute(
+        f"INSERT INTO verdict (point, {columns}) VALUES (?, {places})",  # noqa: S608
+        (point, *proofs, *climbed, *scanned),
     )
+    rows.execute("UPDATE point SET newest_verdict = ? WHERE id = ?", (written.lastrowid, point))
 
 
 def _verdicts(rows: sqlite3.Connection, point: str) -> list[Verdict]:
-    query = f"SELECT {_VERDICT_FIELDS} FROM verdict WHERE point = ? ORDER BY number"  # noqa: S608
+    query = f"SELECT {_VERDICT_COLUMNS} FROM verdict WHERE point = ? ORDER BY number"  # noqa: S608
     return [_verdict(row) for row in rows.execute(query, (point,))]
 
 
-def _point(row: tuple[str, ...]) -> RestorePoint:
-    id_, asset, vault, engine, archive, taken, manifest, size = row[:8]
-    verdict = _verdict(row[8:]) if row[8] else Verdict()
-    return RestorePoint(id_, asset, vault, engine, archive, from_text(taken), manifest, int(size), verdict)
+def _point(row: tuple[Any, ...]) -> RestorePoint:
+    id_, asset, vault, engine, archive, taken, manifest, size, *more = row[: len(_POINT_FIELDS)]
+    answers = row[len(_POINT_FIELDS) :]
+    verdict = _verdict(answers) if answers[0] else Verdict()
+    return RestorePoint(id_, asset, vault, engine, archive, from_text(taken), manifest, size, verdict, *more)
 
 
-def _verdict(row: Sequence[str]) -> Verdict:
-    readable, restorable, clean, zh, en, judged = row
-    moment = from_text(judged) if judged else None
-    return Verdict(Proof(readable), Proof(restorable), Proof(clean), Text(zh, en), moment)
+def _verdict(row: Sequence[Any]) -> Verdict:
+    readable, restorable, clean, zh, en, judged, rung, failed, proven, rules, rules_date, seconds, read = row
+    proofs = (Proof(readable), Proof(restorable), Proof(clean))
+    return Verdict(
+        *proofs,
+        Text(zh, en),
+        _moment(judged),
+        Rung(rung),
+        Rung(failed),
+        _moment(proven),
+        rules,
+        _moment(rules_date),
+        seconds,
+        read,
+    )
+
+
+def _look(row: tuple[Any, ...]) -> Look:
+    asset, vault, looked, archives, identity, size, former, changed = row
+    named = tuple(orjson.loads(archives))
+    return Look(asset, vault, from_text(looked), named, identity, size, former, _moment(changed))
+
+
+def _moment(text: str | None) -> datetime | None:
+    return from_text(text) if text else None
+
+
+def _moment_text(moment: datetime | None) -> str | None:
+    return to_text(moment) if moment else None

@@ -20,8 +20,10 @@ class Copy:
     copied: Copied
 
 
-def take_copy(engine: Engine, source: Asset, vault: Vault, keys: Keys, taken: datetime) -> Procedure[Copy]:
-    """Copy `source` into `vault`.
+def take_copy(
+    engine: Engine, source: Asset, vault: Vault, keys: Keys, taken: datetime, unit: str = ""
+) -> Procedure[Copy]:
+    """Copy `source` into `vault`; `unit` is whose data it is.
 
     A file tree is listed before and after: what changed in between is in the manifest as changing, and is not held
     against the copy later.
@@ -45,5 +47,9 @@ def take_copy(engine: Engine, source: Asset, vault: Vault, keys: Keys, taken: da
         taken=taken,
         manifest=manifest.digest,
         size_bytes=manifest.size_bytes,
+        unit=unit,
+        added_bytes=copied.added_bytes,
+        packed_bytes=copied.packed_bytes,
+        seconds=copied.seconds,
     )
     return Copy(point, manifest, copied)

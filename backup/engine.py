@@ -51,6 +51,8 @@ class Copied:
     seconds: float
     warnings: tuple[str, ...] = ()
     """What the engine remarked, e.g. files that changed while they were read; known only to the run that made it."""
+    packed_bytes: int = 0
+    """What the copy takes compressed, before anything is shared with other copies; 0: the engine does not say."""
     manifest: Manifest | None = None
     """What a restore must equal, when the engine made what it copied; None: the listing of the source's directory."""
 

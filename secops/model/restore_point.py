@@ -84,3 +84,13 @@ class RestorePoint:
     """SHA-256 of the manifest of the source at backup (see backup.manifest)."""
     size_bytes: int
     verdict: Verdict = field(default_factory=Verdict)
+    unit: str = ""
+    """Id of the unit whose data it is; nobody else sees it."""
+    copied_from: str = ""
+    """Id of the vault that it is a copy of; empty: it was taken from the source."""
+    added_bytes: int = 0
+    """What the vault grew by."""
+    packed_bytes: int = 0
+    """What it takes compressed, before anything is shared with other copies; 0: the engine did not say."""
+    seconds: float = 0.0
+    """How long taking it took."""

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from backup.catalogue import Catalogue, UnknownPoint
-from secops.model.restore_point import Proof, Verdict
+from backup.catalogue import Catalogue, Look, UnknownPoint
+from secops.model.restore_point import Proof, Rung, Verdict
 from secops.model.text import Text
+from secops.support.clock import to_text
 from secops.support.errors import BadInput
-from tests.backup.points import CLEAN, MANIFEST, at, point
+from tests.backup.points import CLEAN, MANIFEST, NOON, at, point
 
 ROOT = Path(__file__).parents[2]
 
@@ -141,6 +142,95 @@ def test_a_file_of_a_newer_version_is_refused_and_stays(path: Path) -> None:
     connection.close()
     with pytest.raises(BadInput, match="was written by a newer version"):
         Catalogue(path)
+
+
+VERSION_1 = """
+CREATE TABLE manifest (digest TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT;
+CREATE TABLE point (
+    id TEXT PRIMARY KEY, asset TEXT NOT NULL, vault TEXT NOT NULL, engine TEXT NOT NULL, archive TEXT NOT NULL,
+    taken TEXT NOT NULL, manifest TEXT NOT NULL REFERENCES manifest (digest), size_bytes INTEGER NOT NULL
+) STRICT;
+CREATE INDEX point_of_asset ON point (asset, taken);
+CREATE TABLE verdict (
+    number INTEGER PRIMARY KEY, point TEXT NOT NULL REFERENCES point (id),
+    readable TEXT NOT NULL, restorable TEXT NOT NULL, clean TEXT NOT NULL,
+    because_zh TEXT NOT NULL, because_en TEXT NOT NULL, judged TEXT
+) STRICT;
+CREATE INDEX verdict_of_point ON verdict (point, number);
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_file_of_version_1_keeps_all_that_it_holds(path: Path) -> None:
+    with sqlite3.connect(path) as old:
+        old.executescript(VERSION_1)
+        old.execute("INSERT INTO manifest VALUES (?, ?)", (MANIFEST.digest, MANIFEST.text))
+        for name, minutes in (("a", 0), ("b", 1), ("c", 2)):
+            taken = to_text(at(minutes))
+            values = (f"v1/{name}", "site", "v1", "borg", name, taken, MANIFEST.digest, 1)
+            old.execute("INSERT INTO point VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+        for name, answers in (("a", "yes yes unknown"), ("a", "yes yes yes"), ("b", "yes no unknown")):
+            row = (f"v1/{name}", *answers.split(), "干净", "clean", to_text(NOON))
+            old.execute(
+                "INSERT INTO verdict (point, readable, restorable, clean, because_zh, because_en, judged) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+    old.close()
+    for _again in range(2):
+        with Catalogue(path) as catalogue:
+            third, second, first = catalogue.points("site")
+            assert first == point("a", 0, replace(CLEAN, rung=Rung.SCAN, proven=NOON))
+            assert (second.verdict.rung, second.verdict.failed) == (Rung.SAMPLE, Rung.RESTORE)
+            assert third.verdict == Verdict()
+            assert len(catalogue.verdicts("v1/a")) == 2
+            assert catalogue.manifest("v1/a") == MANIFEST.text
+            assert catalogue.tallies()[0].newest_clean == at(0)
+            catalogue.add(point("a", 0), MANIFEST.text)
+
+
+def test_a_page_goes_on_where_the_last_ended_and_shows_one_unit(catalogue: Catalogue) -> None:
+    for number in range(25):
+        # Two at each moment: the id decides between them.
+        unit = "health" if number % 5 else "water"
+        catalogue.add(replace(point(f"n{number:02}", number // 2), unit=unit), MANIFEST.text)
+    seen: list[str] = []
+    after = None
+    while page := catalogue.page(unit="health", after=after, limit=7):
+        seen += [each.archive for each in page]
+        after = page[-1]
+    assert seen == [f"n{number:02}" for number in reversed(range(25)) if number % 5]
+    assert [each.archive for each in catalogue.page(unit="water")] == ["n20", "n15", "n10", "n05", "n00"]
+    assert not catalogue.page(unit="nobody") and not catalogue.page(vault="v2") and not catalogue.page(asset="other")
+
+
+def test_a_point_that_is_given_up_is_counted_and_listed_no_more(catalogue: Catalogue) -> None:
+    for name, minutes in (("a", 1), ("b", 2)):
+        catalogue.add(point(name, minutes, CLEAN), MANIFEST.text)
+    catalogue.give_up("v1/b", at(3))
+    catalogue.give_up("v1/b", at(9))
+    assert [each.archive for each in catalogue.points("site")] == ["a"]
+    assert [each.archive for each in catalogue.page()] == ["a"]
+    assert catalogue.tallies()[0].points == 1
+    assert catalogue.get("v1/b").archive == "b" and catalogue.verdicts("v1/b")
+    with pytest.raises(UnknownPoint):
+        catalogue.give_up("v1/none", at(3))
+
+
+def test_a_changed_identity_is_remembered_until_it_changes_again(catalogue: Catalogue) -> None:
+    catalogue.looked(Look("site", "v1", at(1), ("a",), "key-1", 100))
+    catalogue.looked(Look("site", "v1", at(2), ("a", "b"), "", 150))
+    assert catalogue.looks() == [Look("site", "v1", at(2), ("a", "b"), "key-1", 150)]
+    catalogue.looked(Look("site", "v1", at(3), ("c",), "key-2", 50))
+    catalogue.looked(Look("site", "v1", at(4), ("c", "d"), "key-2", 60))
+    catalogue.looked(Look("site", "v1", at(0), (), "key-0", 0))
+    assert catalogue.looks() == [Look("site", "v1", at(4), ("c", "d"), "key-2", 60, "key-1", at(3))]
+
+
+def test_a_log_only_grows(catalogue: Catalogue) -> None:
+    for minutes in (3, 5, 4):
+        catalogue.log_brought("db", "v1", at(minutes))
+    assert catalogue.logs() == {("db", "v1"): at(5)}
 
 
 def test_a_database_of_somebody_else_is_refused(path: Path) -> None:
