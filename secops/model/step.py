@@ -55,13 +55,17 @@ class Rescan:
     """Evaluate checks on an asset again. Succeeds when every outcome is tested-clean.
 
     With `at`, the asset is looked at in an isolated place under that URL; findings are then a verdict on the copy and
-    are not recorded as findings of the asset.
+    are not recorded as findings of the asset. With `tree`, the checks of trees read a directory: `checks` are then
+    names of theirs, none for all that the service is set up for, and no outcome at all when it is set up for none.
     """
 
     kind: ClassVar[str] = "rescan"
     asset: str
     checks: tuple[str, ...]
     at: str = ""
+    tree: str = ""
+    """Absolute path of a restored directory on `host`."""
+    host: str = LOCAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Self
 from backup.catalogue import Catalogue
 from backup.engine import Keys
 from playbooks.load import Library
+from scanners.files.check import Means
 from scanners.reach import Reach
 from scanners.scan import Limits
 from scanners.scope import Guard, Scope, scope_of
@@ -35,6 +36,7 @@ from secops.service.saved_queries import SavedQueries
 from secops.service.scanning import Eyes
 from secops.service.settings import Settings
 from secops.service.storing import Place, open_store
+from secops.service.tree_scanning import TreeEyes
 from secops.sla.holidays import load_calendar, shipped_calendar
 from secops.sla.policy import load_sla_policy, shipped_sla_policy
 from secops.store.finding_store import FindingStore
@@ -147,7 +149,7 @@ class Home:
             self.ssh,
             DialogueRunner(),
             fetch,
-            rescan=self.eyes,
+            rescan=self.trees,
             ledgers=Ledgers(self.catalogue),
         )
 
@@ -166,6 +168,14 @@ class Home:
         """Scans the city."""
         limits = Limits(self.settings.limits.total, self.settings.limits.per_target)
         return Eyes(self.inventory, self.store, self._reach, limits, self.reviewer)
+
+    @cached_property
+    def trees(self) -> TreeEyes:
+        """Scans restored trees."""
+        wanted = self.settings.malware
+        rules = self.path(wanted.rules) if wanted.rules else None
+        clamd = str(self.path(wanted.clamd)) if wanted.clamd else ""
+        return TreeEyes(lambda: self.eyes, self.inventory, Means(rules, self.state / "rules", clamd))
 
     @cached_property
     def sla(self) -> Sla:

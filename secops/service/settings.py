@@ -93,6 +93,17 @@ class LimitSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MalwareSettings:
+    """What restored copies are scanned with before they count as clean."""
+
+    __pydantic_config__ = _STRICT
+    rules: str = ""
+    """Folder of YARA rules (`*.yar`, `*.yara`); empty: none."""
+    clamd: str = ""
+    """Unix socket of ClamAV's clamd; empty: none."""
+
+
+@dataclass(frozen=True, slots=True)
 class SlaSettings:
     """By when findings are to be mended."""
 
@@ -137,6 +148,7 @@ class Settings:
     scope: ScopeSettings = field(default_factory=ScopeSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    malware: MalwareSettings = field(default_factory=MalwareSettings)
     sla: SlaSettings = field(default_factory=SlaSettings)
     playbooks: tuple[str, ...] = ()
     """Folders of playbooks beside the shipped library; one of theirs replaces a shipped one with the same id."""

@@ -1,0 +1,1 @@
+"""Eyes for trees of files: one file per check, see scanners.files.check."""
