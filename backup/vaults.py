@@ -1,13 +1,70 @@
-"""Vaults over ssh: what their `authorized_keys` must say so that a source can add copies and take none away."""
+"""Vaults: who may use one and how much of it, when it may fetch, and what the `authorized_keys` of one over ssh must say
+so that a source can add copies and take none away."""
 
 import re
 import shlex
+from collections.abc import Iterable
+from datetime import datetime, time
 
+from secops.model.city import Tenant, Vault
 from secops.model.text import Text
 from secops.support.errors import BadInput
 
 _PUBLIC_KEY = re.compile(r"(?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}(?: [^\x00-\x1f\x7f]*)?")
 _QUOTA = re.compile(r"\d+[KMGT]?")
+
+
+_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+
+
+def bytes_of(size: str) -> int:
+    """The bytes of a size like `500G`; 0 for none."""
+    return int(size.rstrip("KMGT")) * _UNITS[size.lstrip("0123456789")] if size else 0
+
+
+def tenancy(vault: Vault, unit: str) -> Tenant | None:
+    """On which terms the unit may use the vault; None when it may not."""
+    if not vault.tenants:
+        return Tenant(unit)
+    return next((tenant for tenant in vault.tenants if tenant.unit == unit), None)
+
+
+def refusal(vault: Vault, unit: str, used_bytes: int, more_bytes: int) -> Text | None:
+    """Why the unit may not add about `more_bytes` to the vault in which it takes `used_bytes`; None: it may."""
+    tenant = tenancy(vault, unit)
+    if tenant is None:
+        return Text(f"备份库 {vault.id} 不接受单位 {unit} 的备份", f"vault {vault.id} takes no copies of unit {unit}")
+    quota = bytes_of(tenant.quota)
+    if not quota or used_bytes + more_bytes <= quota:
+        return None
+    return Text(
+        f"单位 {unit} 在备份库 {vault.id} 已用 {used_bytes} 字节,再加约 {more_bytes} 字节将超过配额 {tenant.quota}",
+        f"unit {unit} takes {used_bytes} bytes of vault {vault.id}; about {more_bytes} more would pass its quota of "
+        f"{tenant.quota}",
+    )
+
+
+def closed(vault: Vault, moment: datetime) -> Text | None:
+    """Why the vault does not fetch at that moment, in local time; None: it may."""
+    clock = moment.astimezone().time()
+    if not vault.line.windows or any(_within(window, clock) for window in vault.line.windows):
+        return None
+    listed = ", ".join(vault.line.windows)
+    return Text(
+        f"现在 {clock:%H:%M} 不在备份库 {vault.id} 的传输时段 {listed} 内",
+        f"{clock:%H:%M} is outside the hours in which vault {vault.id} fetches: {listed}",
+    )
+
+
+def visible(vaults: Iterable[Vault], unit: str) -> tuple[Vault, ...]:
+    """The vaults that the unit may use."""
+    return tuple(vault for vault in vaults if tenancy(vault, unit))
+
+
+def _within(window: str, clock: time) -> bool:
+    """A window may go over midnight; its end does not belong to it."""
+    start, end = map(time.fromisoformat, window.split("-"))
+    return start <= clock < end if start < end else clock >= start or clock < end
 
 
 def append_only_line(public_key: str, directory: str, quota: str = "") -> str:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 import playbooks.actions
 from backup.engine import Keys
+from backup.policies import Policy, shipped_policies
 from secops.inventory.inventory import Inventory
+from secops.model.city import Tier
 from secops.model.finding import Finding
 from secops.model.step import Procedure
 from secops.model.text import Text
@@ -64,6 +66,7 @@ class Context:
     inventory: Inventory
     keys: Keys
     finding: Finding | None = None
+    policies: Mapping[Tier, Policy] = field(default_factory=shipped_policies)
 
 
 GivenOptions = TypeVar("GivenOptions", bound=Options)
@@ -80,6 +83,8 @@ class Action(ABC, Generic[GivenOptions]):
     gives: ClassVar[frozenset[str]] = frozenset()
     """Names of the outputs."""
     milestone: ClassVar[Milestone | None] = None
+    alone: ClassVar[bool] = False
+    """Whether no other run with such an action may work on the same asset meanwhile (its input `asset`)."""
 
     @abstractmethod
     def plan(self, options: GivenOptions, context: Context) -> Procedure[Mapping[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+import backup
 import playbooks
 import scanners.web.sessions
 import secops.inventory
@@ -27,7 +28,7 @@ verb = typer.Typer()
 def kinds() -> dict[str, type[Any]]:
     """Every type of file that people write, by name."""
     found: dict[str, type[Any]] = {}
-    for package in (secops.inventory, secops.service, secops.sla, playbooks, scanners.web.sessions):
+    for package in (backup, secops.inventory, secops.service, secops.sla, playbooks, scanners.web.sessions):
         for module in modules_in(package):
             kind = vars(module).get("SCHEMA_KIND")
             if kind is not None:

@@ -18,6 +18,8 @@ Mistake: TypeAlias = tuple[KeyPath, Text]
 _ID = re.compile(r"\w[\w.-]{0,63}")
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.I)
 _USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
+_SIZE = re.compile(r"[1-9]\d{0,8}[KMGT]?")
+_WINDOW = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
 _REMOTE_VAULT = re.compile(r"ssh://[^/\s]+/\S+")
 
 NEEDS: dict[AssetKind, tuple[str, ...]] = {
@@ -59,6 +61,7 @@ def mistakes(city: City) -> Iterator[Mistake]:
         yield from _asset(path, asset, known)
     for index, vault in enumerate(city.vaults):
         yield from _vault(("vaults", index), vault, known)
+        yield from _keeping(("vaults", index), vault, known)
     for index, place in enumerate(city.places):
         yield from _place(("places", index), place, known)
     for index, entry in enumerate(city.entries):
@@ -74,6 +77,7 @@ class _Known:
         self.centres = {centre.id: centre for centre in city.centres}
         self.units = {unit.id: unit for unit in city.units}
         self.systems = {system.id: system for system in city.systems}
+        self.vaults = {vault.id: vault for vault in city.vaults}
         self.hosts = {
             asset.id: asset for system in city.systems for asset in system.assets if asset.kind is AssetKind.HOST
         }
@@ -183,6 +187,38 @@ def _vault(path: KeyPath, vault: Vault, known: _Known) -> Iterator[Mistake]:
                 "expected an absolute path, or ssh://user@address:port/directory",
             ),
         )
+
+
+def _keeping(path: KeyPath, vault: Vault, known: _Known) -> Iterator[Mistake]:
+    """Who may use a vault, how much, and what it fetches."""
+    for index, tenant in enumerate(vault.tenants):
+        place = (*path, "tenants", index)
+        yield from _refer((*place, "unit"), tenant.unit, known.units, Text("单位", "unit"))
+        if tenant.quota and not _SIZE.fullmatch(tenant.quota):
+            yield (*place, "quota"), Text("配额形如 500G", "a quota looks like 500G")
+        if tenant.unit in {other.unit for other in vault.tenants[:index]}:
+            yield (*place, "unit"), Text(f'"{tenant.unit}" 列了两次', f'"{tenant.unit}" is listed twice')
+    if vault.pulls_from:
+        yield from _fetching(path, vault, known)
+    if vault.line.limit and not _SIZE.fullmatch(vault.line.limit):
+        yield (*path, "line", "limit"), Text("限速形如 20M(每秒字节)", "a limit looks like 20M (bytes a second)")
+    for index, window in enumerate(vault.line.windows):
+        if not _WINDOW.fullmatch(window):
+            yield (*path, "line", "windows", index), Text("时段形如 22:00-06:00", "a window looks like 22:00-06:00")
+
+
+def _fetching(path: KeyPath, vault: Vault, known: _Known) -> Iterator[Mistake]:
+    yield from _refer((*path, "pulls_from"), vault.pulls_from, known.vaults, Text("备份库", "vault"))
+    source = known.vaults.get(vault.pulls_from)
+    if source and (source.pulls_from or source is vault):
+        yield (
+            (*path, "pulls_from"),
+            Text("只能从由源端写入的备份库拉取", "only a vault that sources copy into can be fetched from"),
+        )
+    for one, name in ((vault, "host"), (source, "pulls_from")):
+        if one and not one.host:
+            sentence = f'vault "{one.id}" needs the key "host": it fetches, or is fetched from, on that host'
+            yield (*path, name), Text(f'备份库 "{one.id}" 需要键 "host",拉取在该主机上进行', sentence)
 
 
 def _place(path: KeyPath, place: Place, known: _Known) -> Iterator[Mistake]:

@@ -188,6 +188,8 @@ class Asset:
     copied_by: CopiedBy | None = None
     """Present when it is copied by another engine than the first choice for its kind, or by one that asks for
     options."""
+    tried_with: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """For a database: what the trial of its product asks of a restored copy, as the trial describes its options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,48 @@ class System:
     assets: tuple[Asset, ...] = ()
 
 
+class Medium(StrEnum):
+    """What copies are kept on; two copies on two media do not fail of one cause."""
+
+    DISK = "disk"
+    OBJECT = "object"
+    TAPE = "tape"
+    OPTICAL = "optical"
+
+
+class Keeping(StrEnum):
+    """Who can alter or remove what a vault holds."""
+
+    ONLINE = "online"
+    """Whoever rules the host."""
+    IMMUTABLE = "immutable"
+    """Nobody before its time: WORM, object lock."""
+    OFFLINE = "offline"
+    """Nobody over a network: the medium lies in a cupboard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A unit that may keep copies in a vault."""
+
+    __pydantic_config__ = _STRICT
+    unit: str
+    """Its id."""
+    quota: str = ""
+    """The most that its copies may take, like `500G`; empty: as much as there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """When and how fast a vault fetches from another one."""
+
+    __pydantic_config__ = _STRICT
+    limit: str = ""
+    """The most per second, like `20M` (bytes); empty: as fast as it goes."""
+    windows: tuple[str, ...] = ()
+    """When it may, like `22:00-06:00` in local time; empty: at any time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Vault:
     """Where copies live."""
@@ -224,7 +268,23 @@ class Vault:
     location: str
     """A directory on `host`, or of the remote end: `ssh://user@address:port/directory`."""
     host: str = ""
-    """Id of the host that keeps the directory; empty: each source host reaches `location` by itself."""
+    """Id of the host that keeps the directory, on which old copies are cleared and copies of copies are fetched; empty:
+    each source host reaches `location` by itself."""
+    medium: Medium = Medium.DISK
+    keeping: Keeping = Keeping.ONLINE
+    tenants: tuple[Tenant, ...] = ()
+    """The units that may use it; empty: all, as much as they like."""
+    pulls_from: str = ""
+    """Id of the vault whose encrypted copies it fetches by itself, without the keys of the sources; empty: sources copy
+    into it."""
+    line: Line = field(default_factory=Line)
+    """For a vault that fetches."""
+
+    @property
+    def directory(self) -> str:
+        """Where it is on the host that keeps it."""
+        place = self.location.partition("://")[2] or self.location
+        return f"/{place.partition('/')[2]}".rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, time
 from functools import cached_property
@@ -12,6 +12,7 @@ from typing import Self
 
 from backup.catalogue import Catalogue
 from backup.engine import Keys
+from backup.policies import Policy, by_tier, load_policies, shipped_policies
 from playbooks.load import Library
 from scanners.files.check import Means
 from scanners.reach import Reach
@@ -28,7 +29,7 @@ from secops.execution.secrets import Secrets
 from secops.execution.ssh import SshRunner
 from secops.inventory.inventory import Inventory
 from secops.inventory.load import load_inventory
-from secops.model.city import Asset, AssetKind
+from secops.model.city import Asset, AssetKind, Tier
 from secops.model.text import Text
 from secops.service.ledgers import Ledgers
 from secops.service.reviewing import Reviewed, Sla, Times, ignore, review
@@ -158,6 +159,12 @@ class Home:
         """What opens the vaults, by reference."""
         wanted = self.settings.backup
         return Keys(wanted.passphrase, wanted.state_directory, wanted.ssh_identity, wanted.ssh_known_hosts)
+
+    @cached_property
+    def policies(self) -> Mapping[Tier, Policy]:
+        """What each DR tier gets."""
+        wanted = self.settings.backup.policies
+        return by_tier(load_policies(self.path(wanted))) if wanted else shipped_policies()
 
     def path(self, relative: str) -> Path:
         """A path of the settings, which start at the home folder."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from playbooks.action import Context
+from playbooks.action import Context, all_actions
 from playbooks.approvals import Approval, Approver
 from playbooks.engine import Engine, Progress, nobody_approves, nobody_watches
 from playbooks.load import Playbook, parse_playbook
@@ -128,16 +128,26 @@ def context_of(home: Home, run: Run) -> Context:
     """What the actions of a run may know; the same on every resume."""
     stored = run.inputs["finding"]
     finding = _FINDING.validate_python(stored) if stored else None
-    return Context(run.id, run.started, home.inventory, home.vault_keys, finding)
+    return Context(run.id, run.started, home.inventory, home.vault_keys, finding, home.policies)
 
 
 @contextmanager
 def _alone(home: Home, run: Run) -> Iterator[Lease]:
-    """The lease of the run, under that of its system: two real runs must not fence and switch one system at a time."""
+    """The lease of the run, under those of its system and of the copies of its asset: two real runs must not fence and
+    switch one system, or fill and clear one repository, at a time."""
     with ExitStack() as held:
         if run.mode is Mode.REAL and run.inputs["system"]:
             held.enter_context(home.coordinator.acquire(f"system-{run.inputs['system']}"))
+        if run.mode is Mode.REAL and (asset := _alone_with(run)):
+            held.enter_context(home.coordinator.acquire(f"copies-{asset}"))
         yield held.enter_context(home.coordinator.acquire(f"run-{run.id}"))
+
+
+def _alone_with(run: Run) -> str:
+    """The asset whose copies the run works on; a recovery waits for nobody."""
+    steps = parse_playbook(run.text, f"{run.playbook}.yaml").spec.steps
+    alone = any(all_actions()[step.uses].alone for step in steps if step.uses in all_actions())
+    return str(run.inputs["values"].get("asset", "")) if alone else ""
 
 
 def _give_up(home: Home, run: Run, token: int, later: Run, watchers: Watchers) -> Ended:

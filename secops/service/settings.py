@@ -49,9 +49,11 @@ class SshSettings:
 
 @dataclass(frozen=True, slots=True)
 class BackupSettings:
-    """How copies are locked and how source hosts reach vaults."""
+    """What copies there are to be, how they are locked and how source hosts reach vaults."""
 
     __pydantic_config__ = _STRICT
+    policies: str = ""
+    """File with the policy of each DR tier; empty: the one that comes with Jindun."""
     passphrase: str = "${file:keys/vault}"  # noqa: S105, a reference and not the secret
     """Secret reference of the vaults' passphrase."""
     state_directory: str = "/var/lib/jindun/borg"

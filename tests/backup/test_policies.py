@@ -1,11 +1,13 @@
 """What a tier gets, and that a wrong policy is refused with its place."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from backup.policies import SHIPPED, Targets, load_policies, policy_for
-from secops.model.city import CentreRole, Tier
+from backup.policies import SHIPPED, Subjects, Targets, load_policies, policy_for
+from secops.model.city import Asset, AssetKind, CentreRole, Product, Tier
+from secops.model.text import Text
 from secops.support.strict_yaml import BadFile
 
 BAD = Path(__file__).parents[1] / "bad_input" / "policies"
@@ -35,7 +37,18 @@ def test_a_higher_tier_is_never_worse_off() -> None:
         assert higher.from_copy.rto < lower.from_copy.rto
         assert higher.verify_every < lower.verify_every
         assert higher.drill_every < lower.drill_every
-        assert higher.keep_within > lower.keep_within
+        assert higher.keep.longest > lower.keep.longest
+        assert higher.apart_every < lower.apart_every
+        assert max(depth.rung for depth in higher.verify) >= max(depth.rung for depth in lower.verify)
+
+
+def test_databases_and_trees_are_copied_and_hosts_are_not() -> None:
+    copies = policy_for(Tier.DATA).copies
+    tree = Asset("tree", AssetKind.FILE_TREE, Text("", ""), "c1")
+    redis = Asset("cache", AssetKind.DATABASE, Text("", ""), "c1", product=Product.REDIS)
+    assert copies.include(tree) and copies.include(redis)
+    assert not copies.include(replace(tree, kind=AssetKind.HOST))
+    assert not Subjects(copies.kinds, (Product.POSTGRESQL,)).include(redis)
 
 
 def test_a_copy_and_a_replica_have_targets_of_their_own() -> None:
