@@ -65,6 +65,10 @@ class CookieJar:
         """Keep a cookie that somebody imported."""
         self._set(Cookie(name, value, target.host.lower(), True, path, False, None))
 
+    def clear(self) -> None:
+        """Forget all."""
+        self._domains.clear()
+
     def cookies(self) -> tuple[Cookie, ...]:
         """All that are kept, in order of arrival within their domain."""
         return tuple(cookie for kept in self._domains.values() for cookie in kept.values())

@@ -91,6 +91,16 @@ SessionFiles = Annotated[
         ),
     ),
 ]
+Render = Annotated[
+    bool,
+    typer.Option(
+        "--render",
+        help=say(
+            zh="爬取时用 Chromium 渲染由脚本生成的页面(需要 Playwright)。",
+            en="When crawling, show pages that scripts make in Chromium (needs Playwright).",
+        ),
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -188,6 +198,7 @@ def web(
     rate: Rate = None,
     connections: Connections = 8,
     session: SessionFiles = None,
+    render: Render = False,
     output: Output = None,
     plan: Plan = False,
     no_gating: NoGating = False,
@@ -222,6 +233,7 @@ def web(
             rate=rate,
             connections=connections,
             gating=not no_gating,
+            render=render,
             sessions=tuple(session or ()),
             seed=seed,
             enough=enough,

@@ -9,12 +9,11 @@ from pathlib import Path
 from scanners.audit import AuditLog
 from scanners.safety import Safety
 from scanners.scope import Guard, Scope
+from scanners.web.browser.rendering import open_browser
 from scanners.web.client import Client
 from scanners.web.crawl.crawl import CrawlState, crawl
 from scanners.web.crawl.journal import CrawlJournal
 from scanners.web.crawl.plan import Crawled, CrawlPlan, Entry
-from scanners.web.crawl.rendering import open_browser
-from scanners.web.message import Request, Target
 from scanners.web.pace import Pace
 from scanners.web.sessions.keeper import SessionKeeper
 from scanners.web.sessions.session_file import load_session
@@ -72,19 +71,15 @@ async def _crawl(wish: CrawlWish, watch: Callable[[CrawlState], None]) -> Crawle
         client = await stack.enter_async_context(
             Client(guard, profile=profile, pace=Pace(most=wish.rate, start=min(wish.rate, Pace().start)))
         )
+        browser = None
+        if wish.render or (session and session.browser):
+            browser = await stack.enter_async_context(open_browser(client))
         keeper = None
         if session and wish.session:
             folder = wish.session.resolve().parent
-            keeper = SessionKeeper(client, session, folder=folder, resolve_secret=Secrets(folder).resolve)
-        browser = None
-        if wish.render:
-            jar, dressed = (keeper.cookies, keeper.dressed) if keeper else (None, _as_it_is)
-            opened = open_browser(client, jar, submits=wish.plan.submits, dressed=dressed)
-            browser = await stack.enter_async_context(opened)
+            secret = Secrets(folder).resolve
+            keeper = SessionKeeper(client, session, folder=folder, resolve_secret=secret, browser=browser)
         if keeper and not await keeper.before():
             raise BadInput(keeper.trouble or Text("无法登录", "logging in failed"))
-        return await crawl(client, wish.plan, journal=journal, keeper=keeper, browser=browser, watch=watch)
-
-
-def _as_it_is(_target: Target, request: Request) -> Request:
-    return request
+        shows = browser if wish.render else None
+        return await crawl(client, wish.plan, journal=journal, keeper=keeper, browser=shows, watch=watch)

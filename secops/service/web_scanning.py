@@ -15,6 +15,7 @@ import scanners.web.templates
 from scanners.audit import AuditLog
 from scanners.safety import Safety
 from scanners.scope import Guard, Scope
+from scanners.web.browser.rendering import Browser, open_browser
 from scanners.web.campaign.campaign import Assignment, Campaign, Tally, can_call
 from scanners.web.campaign.fingerprint import fingerprint
 from scanners.web.campaign.forecast import Forecast, forecast
@@ -35,7 +36,7 @@ from scanners.web.message import Request
 from scanners.web.out_of_band import OutOfBand
 from scanners.web.pace import Pace
 from scanners.web.sessions.keeper import SessionKeeper
-from scanners.web.sessions.session_file import load_session
+from scanners.web.sessions.session_file import SessionFile, load_session
 from scanners.web.templates.coverage import reason_text
 from scanners.web.templates.library import Library, load
 from scanners.web.templates.model import Refused, Template
@@ -82,6 +83,8 @@ class WebWish:
     connections: int = 8
     """To one address."""
     gating: bool = True
+    render: bool = False
+    """Show pages that scripts make in a browser, too."""
     sessions: tuple[Path, ...] = ()
     """How the first person logs in, and a second one."""
     seed: str = "1"
@@ -207,6 +210,7 @@ class _WebScan:
         self._phase = "templates"
         self._expected = 0
         self._campaign: Campaign | None = None
+        self._browser: Browser | None = None
         self._checked: list[SiteChecks] = []
         self._crawled_requests = 0
         self._told = (monotonic(), 0, 0.0)
@@ -298,7 +302,8 @@ class _WebScan:
             {
                 "sites": {str(site): len(indices) for site, indices in self.assigned.items()},
                 "templates": sorted((one.identity, one.digest) for one in self.repertoire.templates),
-                "manner": [wish.profile.value, wish.seed, wish.gating, wish.checks and not wish.jobs],
+                "manner": [wish.profile.value, wish.seed, wish.gating, wish.checks and not wish.jobs]
+                + ["render"] * wish.render,
             }
         )
 
@@ -340,9 +345,12 @@ class _WebScan:
             listener = await stack.enter_async_context(OutOfBand(wish.listens_at)) if wish.listens_at else None
             telling = asyncio.create_task(self._tell_now_and_then())
             stack.callback(telling.cancel)
+            specs = [(path, load_session(path)) for path in wish.sessions[:2]]
+            if wish.render or any(spec.browser for _, spec in specs):
+                self._browser = await stack.enter_async_context(open_browser(client))
             unchanged = await self._look_at(client, self._since())
             # Before the templates: a login that does not work must not show only after an hour.
-            sessions = await self._sessions(client)
+            sessions = await self._sessions(client, specs)
             async with AsyncExitStack() as watching:
                 await self._watch_health(client, watching)
                 await self._run_templates(client, recorded, unchanged, seed, listener)
@@ -475,17 +483,19 @@ class _WebScan:
             number = list(self.assigned).index(site)
             journal = CrawlJournal(self._path.with_suffix(f".crawl-{number}"), plan)
         with journal or nullcontext() as opened:
-            return await crawl(client, plan, journal=opened, keeper=sessions.own)
+            shows = self._browser if wish.render else None
+            return await crawl(client, plan, journal=opened, keeper=sessions.own, browser=shows)
 
     def _note_place(self, site: str, place: str, examined: Examination) -> None:
         if self._journal is not None:
             self._journal.place(site, place, examined.row())
 
-    async def _sessions(self, client: Client) -> Sessions:
+    async def _sessions(self, client: Client, specs: Sequence[tuple[Path, SessionFile]]) -> Sessions:
         keepers = []
-        for path in self._wish.sessions[:2]:
+        for path, spec in specs:
             folder = path.resolve().parent
-            keeper = SessionKeeper(client, load_session(path), folder=folder, resolve_secret=Secrets(folder).resolve)
+            secret = Secrets(folder).resolve
+            keeper = SessionKeeper(client, spec, folder=folder, resolve_secret=secret, browser=self._browser)
             if not await keeper.before():
                 raise BadInput(keeper.trouble or Text("无法登录", "logging in failed"))
             keepers.append(keeper)

@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 from scanners.web.crawl.lead import Lead
 
-_WORD_BREAKS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9\u4e00-\u9fff]+")
+_WORD_BREAKS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[0-9])(?=[a-z])|[^A-Za-z0-9\u4e00-\u9fff]+")
 _ENDS_SESSION = frozenset(
     {
         "logout",

@@ -10,13 +10,14 @@ from time import monotonic
 from typing import Protocol
 
 from scanners.web.cookies import CookieJar
-from scanners.web.crawl.clusters import key_of
+from scanners.web.crawl.clusters import cluster_of, key_of
 from scanners.web.crawl.frontier import Frontier
 from scanners.web.crawl.journal import CrawlJournal
 from scanners.web.crawl.lead import Lead, Reading, Source
 from scanners.web.crawl.plan import Crawled, CrawlPlan, LeftOut
 from scanners.web.crawl.reading import read
 from scanners.web.message import Answer, Reason, Request, Target
+from scanners.web.visitor import Nobody, Visitor
 from secops import __version__
 
 _ASKED_AGAIN = frozenset({Reason.RESET, Reason.CLOSED, Reason.CUT_SHORT})
@@ -37,17 +38,8 @@ class Sends(Protocol):
         ...
 
 
-class KeepsSession(Protocol):
+class KeepsSession(Visitor, Protocol):
     """Keeps a user logged in; see SessionKeeper."""
-
-    @property
-    def cookies(self) -> CookieJar:
-        """Of the session."""
-        ...
-
-    def dressed(self, target: Target, request: Request) -> Request:
-        """The request with what else proves the session."""
-        ...
 
     async def before(self) -> int:
         """The number of the session, which is begun when need be; 0 when that cannot be done."""
@@ -61,7 +53,7 @@ class KeepsSession(Protocol):
 class Renders(Protocol):
     """A browser that shows a page and tells what it made of it."""
 
-    async def render(self, lead: Lead) -> Reading | None:
+    async def render(self, lead: Lead, person: Visitor, *, submits: bool = False) -> Reading | None:
         """What the page gives once its scripts have run; None when it could not be shown."""
         ...
 
@@ -94,7 +86,7 @@ async def crawl(
     Raises ValueError for seeds that are no web address, BadInput for the journal of another crawl.
     """
     crawler = _Crawler(sends, plan, keeper, browser, journal)
-    ends_at = monotonic() + plan.max_seconds
+    ends_at = crawler.ends_at
     wave = crawler.replay()
     while (wave := wave or crawler.wave()) and not crawler.killed:
         if monotonic() >= ends_at:
@@ -123,12 +115,15 @@ class _Crawler:
         self.sent = 0
         self.killed = False
         self._sends = sends
+        self.ends_at = monotonic() + plan.max_seconds
         self._plan = plan
         self._keeper = keeper
         self._browser = browser
         self._journal = journal
         self._rendered = 0
-        self._jar = keeper.cookies if keeper else CookieJar()
+        self._growing: dict[str, bool] = {}
+        """Whether the browser saw more than the page says, by kind of page."""
+        self._visitor: Visitor = keeper or Nobody()
 
     def wave(self) -> list[Lead]:
         """The next requests."""
@@ -202,32 +197,58 @@ class _Crawler:
             async with room:
                 return await self._reading(lead)
 
-        return list(await asyncio.gather(*map(one, wave)))
+        readings = await asyncio.gather(*map(one, wave))
+        return await self._shown(wave, readings) if self._browser else list(readings)
 
     async def _reading(self, lead: Lead) -> Reading:
         answer = await self._send(lead)
         if answer.failure and answer.failure.reason in _ASKED_AGAIN and lead.method in ("GET", "HEAD"):
             answer = await self._send(lead)
         body = answer.response.body if answer.response else b""
-        reading = await asyncio.to_thread(read, lead, answer) if len(body) > _READ_ASIDE_BYTES else read(lead, answer)
-        return await self._with_browser(lead, reading)
+        return await asyncio.to_thread(read, lead, answer) if len(body) > _READ_ASIDE_BYTES else read(lead, answer)
 
     async def _send(self, lead: Lead) -> Answer:
         self.sent += 1
-        request = self._keeper.dressed(lead.target, lead.request) if self._keeper else lead.request
+        request = self._visitor.dressed(lead.target, lead.request)
         if not request.headers or not any(name.lower() == "user-agent" for name, _ in request.headers):
             request = replace(request, headers=(*_OUR_HEADERS, *request.headers))
-        return await self._sends.exchange(lead.target, request, session=self._jar)
+        return await self._sends.exchange(lead.target, request, session=self._visitor.cookies)
+
+    async def _shown(self, wave: Sequence[Lead], readings: Sequence[Reading]) -> list[Reading]:
+        """With what the browser saw of the pages that grow in it."""
+        chosen = [self._is_worth_showing(lead, reading) for lead, reading in zip(wave, readings, strict=True)]
+        shown = await asyncio.gather(
+            *(
+                self._with_browser(*pair)
+                for pair, wanted in zip(zip(wave, readings, strict=True), chosen, strict=True)
+                if wanted
+            )
+        )
+        later = iter(shown)
+        found = []
+        for lead, reading, wanted in zip(wave, readings, chosen, strict=True):
+            richer = next(later) if wanted else reading
+            if wanted:
+                grew = richer.unseen or len(richer.leads) > len(reading.leads)
+                self._growing[cluster_of(lead)] = self._growing.get(cluster_of(lead), False) or grew
+            found.append(richer)
+        return found
+
+    def _is_worth_showing(self, lead: Lead, reading: Reading) -> bool:
+        """A page that its scripts make, and one with scripts of each other kind, to see whether they do."""
+        if lead.method != "GET" or lead.source is Source.MISS or reading.kind != "html":
+            return False
+        return reading.grows or (reading.scripted and self._growing.get(cluster_of(lead), True))
 
     async def _with_browser(self, lead: Lead, reading: Reading) -> Reading:
-        """Shown by a browser too, when its scripts make most of the page."""
-        plain = lead.method == "GET" and lead.source is not Source.MISS and reading.kind == "html"
-        if self._browser is None or not plain or not reading.grows or self._rendered >= _MOST_RENDERED:
-            return reading
+        """Shown by a browser too."""
+        assert self._browser is not None
+        if self._rendered >= _MOST_RENDERED or monotonic() > self.ends_at:
+            return replace(reading, unseen=reading.grows)
         self._rendered += 1
-        shown = await self._browser.render(lead)
+        shown = await self._browser.render(lead, self._visitor, submits=self._plan.submits)
         if shown is None:
-            return reading
+            return replace(reading, unseen=True)
         leads = tuple(dict.fromkeys((*shown.leads, *reading.leads)))
         names = tuple(dict.fromkeys((*shown.names, *reading.names)))
-        return replace(reading, leads=leads, names=names, shape=shown.shape or reading.shape)
+        return replace(reading, leads=leads, names=names, shape=shown.shape or reading.shape, unseen=shown.unseen)

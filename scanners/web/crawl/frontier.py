@@ -108,6 +108,8 @@ class Frontier:
         if lead.source is Source.MISS:
             self._misses[lead.target].append(reading)
             return
+        if reading.unseen:
+            self._leave_out(lead, LeftOut.UNSEEN)
         missing = self._is_missing(lead, reading)
         if not missing:
             self._seen.add(lead, reading.shape)

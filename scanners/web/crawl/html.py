@@ -35,14 +35,15 @@ _MOST_SLOW = 6000
 _LONGEST_COMMENT = 20_000
 
 
-def read_html(html: str, harvest: Harvest) -> tuple[str, bool]:
+def read_html(html: str, harvest: Harvest) -> tuple[str, bool, bool]:
     """Take everything that the page tells into the harvest.
 
-    Gives the shape of the page, and whether its scripts seem to make most of it: a browser would see more.
+    Gives the shape of the page, whether its scripts seem to make most of it, so that a browser would see more, and
+    whether there are scripts at all.
     """
     if _is_excessive(html):
         _read_loosely(html, harvest)
-        return "excessive", False
+        return "excessive", False, False
     tree = LexborHTMLParser(html)
     base = _base_of(tree, harvest)
     for node in islice(tree.css("*"), _MOST_NODES):
@@ -53,7 +54,8 @@ def read_html(html: str, harvest: Harvest) -> tuple[str, bool]:
     for form in islice(tree.css("form"), 200):
         form_leads(form, tree, base, harvest)
     _name_loose_fields(tree, harvest)
-    return _shape(tree, list(harvest.leads)[before:]), _grows(tree)
+    scripted = tree.css_first("script") is not None
+    return _shape(tree, list(harvest.leads)[before:]), scripted and _grows(tree), scripted
 
 
 def _is_excessive(html: str) -> bool:
@@ -65,9 +67,7 @@ def _is_excessive(html: str) -> bool:
 
 
 def _grows(tree: LexborHTMLParser) -> bool:
-    """Little in the page, and a script to fill it."""
-    if not tree.css_first("script"):
-        return False
+    """Little in the page, so that its scripts must fill it."""
     if tree.css_first("#app, #root, #__next, #__nuxt, app-root, [ng-app], [data-reactroot], [v-cloak]"):
         return True
     links = (node.attributes.get("href") or "#" for node in islice(tree.css("a[href]"), 50))

@@ -87,6 +87,10 @@ class Reading:
     """Fields, headers and cookies that the page and its scripts use."""
     grows: bool = False
     """Its scripts make more of it: a browser would see more."""
+    scripted: bool = False
+    """There are scripts in it."""
+    unseen: bool = False
+    """It should have been shown in the browser, and was not, or not to its end."""
     failure: str = ""
     """Why there is no answer."""
 

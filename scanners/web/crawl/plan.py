@@ -30,6 +30,8 @@ class LeftOut(StrEnum):
     PAGES = "page-budget"
     TIME = "time-budget"
     OUT_OF_SESSION = "out-of-session"
+    UNSEEN = "unseen"
+    """By the browser: the page never came to rest, died in it, or was one too many."""
     NO_ANSWER = "no-answer"
     STOPPED = "stopped"
     """By the kill switch."""
@@ -47,6 +49,9 @@ WHY: Mapping[LeftOut, Text] = {
     LeftOut.PAGES: Text("超过页数上限", "beyond the budget of pages"),
     LeftOut.TIME: Text("超过时间上限", "beyond the budget of time"),
     LeftOut.OUT_OF_SESSION: Text("登录态丢失且无法恢复", "logged out, and the session could not be restored"),
+    LeftOut.UNSEEN: Text(
+        "未能在浏览器中完整显示", "not shown to its end in the browser; what scripts make of it may be missing"
+    ),
     LeftOut.NO_ANSWER: Text("没有应答", "there was no answer"),
     LeftOut.STOPPED: Text("扫描已被紧急停止", "the scan was stopped by the kill switch"),
 }

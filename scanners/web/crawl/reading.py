@@ -38,7 +38,7 @@ def read(lead: Lead, answer: Answer) -> Reading:
     kind = kind_of(content, content_type, urlsplit(lead.url).path)
     harvest = Harvest(lead.url, charset_of(content, content_type))
     _read_head(response, harvest)
-    shape, grows = _read_body(kind, content, harvest)
+    shape, grows, scripted = _read_body(kind, content, harvest)
     return Reading(
         status=response.status,
         kind=kind,
@@ -48,6 +48,7 @@ def read(lead: Lead, answer: Answer) -> Reading:
         leads=tuple(harvest.leads),
         names=tuple(harvest.names),
         grows=grows,
+        scripted=scripted,
     )
 
 
@@ -124,10 +125,10 @@ def _as_sent(value: str) -> str:
         return value
 
 
-def _read_body(kind: str, content: bytes, harvest: Harvest) -> tuple[str, bool]:
-    """The shape, and whether a browser would see more."""
+def _read_body(kind: str, content: bytes, harvest: Harvest) -> tuple[str, bool, bool]:
+    """The shape, whether a browser would surely see more, and whether it might."""
     if kind == "binary" or not content:
-        return "", False
+        return "", False, False
     text = content.decode(harvest.charset, "replace").removeprefix("\ufeff")
     if kind == "html":
         return read_html(text, harvest)
@@ -139,7 +140,7 @@ def _read_body(kind: str, content: bytes, harvest: Harvest) -> tuple[str, bool]:
         read_xml(content, harvest)
     elif kind in ("json", "text"):
         _read_data(text, kind, harvest)
-    return _outline(kind, text), False
+    return _outline(kind, text), False, False
 
 
 def _read_data(text: str, kind: str, harvest: Harvest) -> None:

@@ -5,10 +5,12 @@ Ask `before` for a number, work, and ask `after` with it whether the answers cou
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from scanners.web.browser.rendering import Browser
 from scanners.web.charset import text_of
 from scanners.web.cookies import CookieJar
 from scanners.web.message import Answer, Reason, Request, Target
@@ -37,7 +39,9 @@ class SessionKeeper:
         *,
         folder: Path | None = None,
         resolve_secret: Callable[[str], str] = lambda text: text,
+        browser: Browser | None = None,
     ) -> None:
+        """`browser`: for sessions that begin in one."""
         self.cookies = CookieJar()
         """Give it to the client with every request of the session."""
         self.trouble: Text | None = None
@@ -47,7 +51,7 @@ class SessionKeeper:
         self._sends = sends
         self._spec = spec
         self._site = target_of(spec.probe.url)
-        self._login = Login(sends, spec, self.cookies, folder or Path(), resolve_secret)
+        self._login = Login(sends, spec, self.cookies, folder or Path(), resolve_secret, browser)
         self._lock = asyncio.Lock()
         self._session = 0
         """Number of the present session; 0: none."""
@@ -59,6 +63,35 @@ class SessionKeeper:
     def locked(self) -> bool:
         """So many logins failed that another one might lock the account."""
         return self._failed >= self._spec.max_failed_logins
+
+    @property
+    def storage(self) -> Any:
+        """What the site keeps in the browser that logged in; None for nothing."""
+        return self._login.storage
+
+    @property
+    def site(self) -> Target:
+        """Where the session is."""
+        return self._site
+
+    @property
+    def probe_target(self) -> str:
+        """What is asked to see whether somebody is logged in, without scheme and host."""
+        return request_target_of(self._spec.probe.url)
+
+    def fully_dressed(self, target: Target, request: Request, cookie: str = "") -> Request:
+        """The request with its cookies, too, for whom no jar is kept; those that it has, and `cookie`, are stronger."""
+        if target != self._site or request.raw is not None:
+            return request
+        request = self.dressed(target, request)
+        own = [value for name, value in request.headers if name.lower() == "cookie"]
+        known = {one.partition("=")[0].strip() for one in "; ".join((*own, cookie)).split(";")}
+        ours = self.cookies.header(target, request.target).split("; ")
+        added = "; ".join(one for one in ours if one.partition("=")[0] not in known)
+        if not added:
+            return request
+        headers = tuple(pair for pair in request.headers if pair[0].lower() != "cookie")
+        return replace(request, headers=(*headers, ("Cookie", "; ".join((*own, added)))))
 
     def dressed(self, target: Target, request: Request) -> Request:
         """The request with the headers that prove the session; never for another site."""
@@ -97,6 +130,7 @@ class SessionKeeper:
             await self._login.begin()
         except LoginImpossible as error:
             self.trouble = error.text
+            self._failed += error.counts
             return
         self.logins += 1
         if await self._proven():

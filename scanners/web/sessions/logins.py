@@ -3,19 +3,22 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlencode
 
 from selectolax.lexbor import LexborHTMLParser
 
+from scanners.web.browser.login_steps import Walked, walk
+from scanners.web.browser.rendering import Browser
 from scanners.web.charset import charset_of, text_of
 from scanners.web.cookies import CookieJar
 from scanners.web.crawl.forms import filled_form
 from scanners.web.message import Answer, Headers, Request, Response, Target
 from scanners.web.redirects import NONE, Follow, Redirects
 from scanners.web.sessions.cookie_file import read_cookies
-from scanners.web.sessions.session_file import FormLogin, JsonLogin, RecordedStep, SessionFile
+from scanners.web.sessions.session_file import BrowserLogin, FormLogin, JsonLogin, RecordedStep, SessionFile
 from scanners.web.urls import request_target_of, resolve, target_of, url_of
 from secops.model.text import Text
 from secops.support.errors import BadInput
@@ -36,26 +39,36 @@ class Sends(Protocol):
 
 
 class LoginImpossible(Exception):
-    """There was nothing that could be sent; it does not count as a failed login."""
+    """There was nothing that could be sent; it does not count as a failed login, unless `counts`."""
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: Text, *, counts: bool = False) -> None:
         super().__init__(text.en)
         self.text = text
+        self.counts = counts
 
 
 class Login:
     """Logs one user in. After `begin` the jar and the headers hold the session, if the server granted one."""
 
     def __init__(
-        self, sends: Sends, spec: SessionFile, jar: CookieJar, folder: Path, resolve_secret: Callable[[str], str]
+        self,
+        sends: Sends,
+        spec: SessionFile,
+        jar: CookieJar,
+        folder: Path,
+        resolve_secret: Callable[[str], str],
+        browser: Browser | None = None,
     ) -> None:
         self._sends = sends
         self._spec = spec
         self._jar = jar
         self._folder = folder
         self._secret = resolve_secret
+        self._browser = browser
         self.headers: Headers = ()
         """What proves the session beside cookies."""
+        self.storage: Any = None
+        """What the site keeps in the browser that logged in."""
 
     @property
     def can_be_repeated(self) -> bool:
@@ -73,6 +86,8 @@ class Login:
             await self._by_form(spec.form)
         elif spec.json:
             await self._by_json(spec.json)
+        elif spec.browser:
+            await self._by_browser(spec.browser)
         else:
             await self._by_steps(spec.steps)
 
@@ -142,6 +157,17 @@ class Login:
                     )
                 taken[name] = found.group(1)
 
+    async def _by_browser(self, login: BrowserLogin) -> None:
+        if self._browser is None:
+            raise LoginImpossible(Text("没有可用的浏览器", "there is no browser to log in with"))
+        self._jar.clear()
+        steps = [replace(step, value=self._secret(step.value)) if step.value else step for step in login.steps]
+        walked = await walk(self._browser, self._spec.probe.url, steps, self._jar)
+        if walked.trouble:
+            raise LoginImpossible(walked.trouble, counts=walked.acted)
+        self.storage = walked.storage
+        self.headers = _proof(login, walked)
+
     async def _get(self, url: str) -> tuple[str, Response]:
         """The page, and where it was after redirects."""
         answer = await self._answer(url, Request("GET", request_target_of(url)))
@@ -173,6 +199,20 @@ class Login:
         if isinstance(value, list):
             return [self._revealed(each) for each in value]
         return self._secret(value) if isinstance(value, str) else value
+
+
+def _proof(login: BrowserLogin, walked: Walked) -> Headers:
+    """The header that proves the session: of the token that the file tells, or as scripts of the site sent it."""
+    if login.token is None:
+        return (("Authorization", walked.authorization),) if walked.authorization else ()
+    kept = walked.kept.get(login.token.key, "")
+    token = _pointed_at(kept.encode(), login.token.pointer) if login.token.pointer else kept
+    if not token:
+        key = login.token.key
+        raise LoginImpossible(
+            Text(f"登录后浏览器中没有 {key}", f"there is no {key} in the browser after the login"), counts=walked.acted
+        )
+    return ((login.token.header, login.token.prefix + token),)
 
 
 def _pointed_at(content: bytes, pointer: str) -> str:

@@ -13,7 +13,9 @@ from secops.support.misfits import BadValue
 from secops.support.strict_yaml import BadFile, read
 
 _STRICT = {"extra": "forbid", "use_attribute_docstrings": True}
-_WAYS = ("form", "json", "bearer", "cookies", "steps")
+_WAYS = ("form", "json", "bearer", "cookies", "steps", "browser")
+_VERBS = ("goto", "fill", "choose", "click", "press", "wait", "until")
+_WITH_VALUE = ("fill", "choose")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
@@ -107,6 +109,65 @@ class RecordedStep:
 
 
 @dataclass(frozen=True, slots=True)
+class BrowserStep:
+    """One thing that a person does in the browser: exactly one of goto, fill, choose, click, press, wait and until.
+
+    Elements are named by CSS selectors, or as `text=登录` by what is written on them.
+    """
+
+    __pydantic_config__ = _STRICT
+    goto: str = ""
+    """An address; it may start at the probe's."""
+    fill: str = ""
+    """A field, in which `value` is typed."""
+    choose: str = ""
+    """A list, of which `value` is chosen."""
+    click: str = ""
+    """An element."""
+    press: str = ""
+    """A key, such as Enter, where the cursor is."""
+    wait: str = ""
+    """An element that must show."""
+    until: str = ""
+    """A part of the address that must be reached."""
+    value: str | None = None
+    """What is typed or chosen; a secret as a reference."""
+    seconds: Annotated[float, Field(gt=0, le=120)] = 15.0
+    """How long it may take."""
+
+    @property
+    def verbs(self) -> list[str]:
+        """Which of them are written."""
+        return [verb for verb in _VERBS if getattr(self, verb)]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredToken:
+    """A token that scripts keep in the local or session storage of the browser."""
+
+    __pydantic_config__ = _STRICT
+    key: Annotated[str, Field(min_length=1)]
+    """Of the storage."""
+    pointer: str = ""
+    """JSON pointer, when what is kept is JSON."""
+    header: HeaderName = "Authorization"
+    prefix: str = "Bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserLogin:
+    """A login that needs a browser, step by step. Needs Playwright and Chromium.
+
+    Cookies become those of the session. So does the Authorization header that scripts of the site were seen to send,
+    unless `token` says what else proves the session.
+    """
+
+    __pydantic_config__ = _STRICT
+    steps: Annotated[tuple[BrowserStep, ...], Field(min_length=1, max_length=50)]
+    token: StoredToken | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """A request whose answer tells whether somebody is logged in."""
 
@@ -122,7 +183,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class SessionFile:
-    """One user. Exactly one of form, json, bearer, cookies and steps says how the session begins."""
+    """One user. Exactly one of form, json, bearer, cookies, steps and browser says how the session begins."""
 
     __pydantic_config__ = _STRICT
     probe: Probe
@@ -131,6 +192,7 @@ class SessionFile:
     bearer: Bearer | None = None
     cookies: ImportedCookies | None = None
     steps: tuple[RecordedStep, ...] = ()
+    browser: BrowserLogin | None = None
     name: str = ""
     """Who it is, for people."""
     max_failed_logins: Annotated[int, Field(ge=1, le=10)] = 2
@@ -156,6 +218,20 @@ def load_session(path: Path) -> SessionFile:
             "探测须写明 shows、lacks 或 status 中至少一项", "the probe needs at least one of shows, lacks and status"
         )
         problems.append(document.problem(("probe",), text))
+    for number, step in enumerate(session.browser.steps if session.browser else ()):
+        if wrong := _wrong_with(step):
+            problems.append(document.problem(("browser", "steps", number), wrong))
     if problems:
         raise BadFile(problems)
     return session
+
+
+def _wrong_with(step: BrowserStep) -> Text | None:
+    if len(step.verbs) != 1:
+        listed = ", ".join(_VERBS)
+        return Text(f"每一步须写明一个动作,且只写一个:{listed}", f"a step says exactly one of {listed}")
+    (verb,) = step.verbs
+    if (step.value is not None) != (verb in _WITH_VALUE):
+        with_value = ", ".join(_WITH_VALUE)
+        return Text(f"value 须且只须与 {with_value} 同写", f"value belongs to {with_value}, and to these alone")
+    return None

@@ -1,0 +1,1 @@
+"""A Chromium that shows pages for the scanner and has no network of its own."""
