@@ -5,6 +5,7 @@ What a server does is never an exception: it is an answer, or a failure of the c
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -21,9 +22,12 @@ from scanners.web.message import Answer, Failure, Hop, Reason, Request, Response
 from scanners.web.pace import Gate, Pace
 from scanners.web.pool import Pool
 from scanners.web.proxy import Proxy
-from scanners.web.redirects import NONE, Follow, Redirects, next_request
+from scanners.web.redirects import NONE, Follow, Redirects, endless, next_request
 from scanners.web.wire import NotOneRequest, asked_of, encoded
 from secops.model.text import Text
+
+Dress = Callable[[Target, Request, str], Request]
+"""Given where a request goes and the cookies that are sent with it anyway."""
 
 
 class Client:
@@ -52,6 +56,8 @@ class Client:
         self.limits = limits or Limits()
         self._kill_file = kill_file
         self._pool: Pool | None = None
+        self.dress: Dress | None = None
+        """How requests are dressed before they are written; what is told of them stays bare."""
 
     async def __aenter__(self) -> Self:
         self._pool = Pool(self.guard, self.dialer, self._pace, self.patience, self._kill_file)
@@ -61,6 +67,12 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.pool.close()
+
+    def as_person(self, dress: "Dress") -> Self:
+        """The same client, over the same connections, in the session of somebody."""
+        person = copy(self)
+        person.dress = dress
+        return person
 
     @property
     def pool(self) -> Pool:
@@ -139,7 +151,7 @@ class Client:
 class Exchange(Dispatch):
     """One request with its redirects, while it is under way."""
 
-    __slots__ = ("_client", "_cookie_jar", "_first", "_hops", "_plain", "_policy", "_seen", "_settle", "asked")
+    __slots__ = ("_client", "_cookie_jar", "_first", "_hops", "_plain", "_policy", "_settle", "asked")
 
     def __init__(
         self,
@@ -164,7 +176,6 @@ class Exchange(Dispatch):
         self.asked = request
         self._first = lane.target
         self._hops: tuple[Hop, ...] = ()
-        self._seen: set[tuple[Target, str, str]] | None = None
         self._send(lane, request)
 
     def abandon(self) -> None:
@@ -201,6 +212,8 @@ class Exchange(Dispatch):
 
     def _encoded(self, lane: Lane, request: Request) -> bytes:
         cookie = self._cookie_jar.header(lane.target, request.target) if self._cookie_jar is not None else ""
+        if self._client.dress is not None:
+            request = self._client.dress(lane.target, request, cookie)
         if lane.forwarded:
             return encoded(self._client.dialer.authorized(request), lane.authority, cookie, lane.origin)
         return encoded(request, lane.authority, cookie)
@@ -213,7 +226,7 @@ class Exchange(Dispatch):
         if following is None:
             self._settle(self, Answer(self._hops))
             return
-        failure = self._endless(target, request, following, new_cookies)
+        failure = endless(self._hops, following, self._policy, new_cookies)
         left = self.deadline - monotonic()
         if failure is not None or self.abandoned:
             self._settle(self, Answer(self._hops, failure))
@@ -221,21 +234,6 @@ class Exchange(Dispatch):
         self.seconds = max(left, 0.001)
         there, next_one = following
         self._send(self._client.pool.lane_of(there), next_one)
-
-    def _endless(
-        self, target: Target, request: Request, following: tuple[Target, Request], new_cookies: bool
-    ) -> Failure | None:
-        if len(self._hops) > self._policy.most:
-            most = self._policy.most
-            why = Text(f"重定向超过 {most} 次", f"more than {most} redirects")
-            return Failure(Reason.TOO_MANY_REDIRECTS, why)
-        there, next_one = following
-        seen = self._seen = self._seen or set()
-        seen.add((target, request.method, request.target))
-        if (there, next_one.method, next_one.target) in seen and not new_cookies:
-            where = f"{there}{next_one.target}"[:200]
-            return Failure(Reason.REDIRECT_LOOP, Text(f"重定向循环:{where}", f"redirects in a circle: {where}"))
-        return None
 
 
 class _Batch:

@@ -1,10 +1,12 @@
 """Which redirects are followed, and what is asked next."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urljoin, urlsplit
 
-from scanners.web.message import DEFAULT_PORTS, Headers, Request, Response, Target
+from scanners.web.message import DEFAULT_PORTS, Failure, Headers, Hop, Reason, Request, Response, Target
+from secops.model.text import Text
 
 _STATUSES = frozenset({301, 302, 303, 307, 308})
 _KEEP_METHOD = frozenset({307, 308})
@@ -50,6 +52,24 @@ def next_request(
     if there.authority != target.authority:
         dropped |= _OF_THE_HOST
     return there, Request(method, place, _without(request.headers, dropped), body)
+
+
+def endless(
+    hops: Sequence[Hop], following: tuple[Target, Request], policy: Redirects, new_cookies: bool
+) -> Failure | None:
+    """Why what follows these hops is not asked any more; None when it may be."""
+    if len(hops) > policy.most:
+        return Failure(
+            Reason.TOO_MANY_REDIRECTS, Text(f"重定向超过 {policy.most} 次", f"more than {policy.most} redirects")
+        )
+    there, asked = following
+    seen = any(
+        (there, asked.method, asked.target) == (hop.target, hop.request.method, hop.request.target) for hop in hops
+    )
+    if seen and not new_cookies:
+        where = f"{there}{asked.target}"[:200]
+        return Failure(Reason.REDIRECT_LOOP, Text(f"重定向循环:{where}", f"redirects in a circle: {where}"))
+    return None
 
 
 def _led_to(target: Target, request: Request, location: str) -> tuple[Target, str] | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from scanners.web.campaign.answers import Waiter
 from scanners.web.campaign.trouble import Trouble
 from scanners.web.cookies import CookieJar
 from scanners.web.templates.running import Match, Outcome, Send, TemplateRun
@@ -49,9 +50,10 @@ class Asking:
     """One request on its way."""
 
     send: Send
-    waiting: list[Driven]
+    waiting: list[Waiter]
+    purpose: Purpose
     session: CookieJar | None = None
     attempt: int = 0
     number: int = -1
     kept: bool = False
-    """Among the answers that others may ask for."""
+    """Among the answers that others may ask for: redirects are followed by whoever wants to."""

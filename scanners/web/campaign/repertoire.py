@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from scanners.web.templates.literals import Literals
 from scanners.web.templates.model import Block, Template
+from scanners.web.templates.outline import needs_listener
 
 NOT_SHARED = -1
 """In place of the number of a request that differs from run to run."""
@@ -34,7 +35,10 @@ class Shared:
 
 
 class Repertoire:
-    """Templates, those that begin with the same request side by side, the most asked first."""
+    """Templates, those that begin with the same request side by side, the most asked first.
+
+    Before them go those that wait for calls from the site, so that the others are run meanwhile.
+    """
 
     def __init__(self, templates: Iterable[Template], *, indexed: bool = True) -> None:
         """`indexed`: search pages for the words of all templates at once; only where each id stands for one template."""
@@ -42,7 +46,7 @@ class Repertoire:
         numbered = _Numbering()
         asks = {id(template): numbered.steps_of(template) for template in given}
         self.requests: tuple[Shared, ...] = numbered.shared()
-        self.templates: tuple[Template, ...] = tuple(sorted(given, key=lambda one: self._rank(asks[id(one)])))
+        self.templates: tuple[Template, ...] = tuple(sorted(given, key=lambda one: self._rank(one, asks[id(one)])))
         self.asks: tuple[tuple[array[int], ...], ...] = tuple(asks[id(one)] for one in self.templates)
         """Of each template, by block and step: the number of the request, or NOT_SHARED."""
         self.literals = Literals(
@@ -59,9 +63,10 @@ class Repertoire:
         """By number of request: how many of these templates may ask it."""
         return Counter(number for index in indices for number in self.shared[index])
 
-    def _rank(self, steps: Sequence["array[int]"]) -> tuple[int, int]:
+    def _rank(self, template: Template, steps: Sequence["array[int]"]) -> tuple[bool, int, int]:
+        listens = needs_listener(template)
         first = steps[0][0] if steps and len(steps[0]) else NOT_SHARED
-        return (-self.requests[first].templates, first) if first != NOT_SHARED else (1, 0)
+        return (not listens, -self.requests[first].templates, first) if first != NOT_SHARED else (not listens, 1, 0)
 
     def _is_crowded(self, steps: Sequence["array[int]"]) -> bool:
         return any(
@@ -99,7 +104,7 @@ class _Numbering:
             return NOT_SHARED
         plain = _PLAIN.fullmatch(text) if block.paths else None
         place = (plain[1] if len(plain[2]) > 1 else "", plain[2] or "/") if plain else ("", text)
-        key = (bool(block.paths), place, block.method, block.headers, block.body, sending.redirects)
+        key = (bool(block.paths), place, block.method, block.headers, block.body)
         number = self._numbers.setdefault(key, len(self._numbers))
         if number == len(self._shown):
             self._shown.append(_shown(block, text))

@@ -6,18 +6,19 @@ There is no task for a request: the client calls back, and `_go_on` does whateve
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from time import monotonic
 from typing import Protocol
 
-from scanners.web.campaign.answers import Answers, key_of
+from scanners.web.campaign.answers import Answers, Arrived, Fetched, Waiter, key_of
 from scanners.web.campaign.baseline import RandomPaths, comparable, displaced, times
 from scanners.web.campaign.driven import Asking, Driven, Purpose
 from scanners.web.campaign.ended import Ended
 from scanners.web.campaign.gating import Gate
 from scanners.web.campaign.repertoire import NOT_SHARED, Repertoire
+from scanners.web.campaign.trail import Trail
 from scanners.web.campaign.trouble import (
     MAY_DENY,
     Trouble,
@@ -31,7 +32,7 @@ from scanners.web.campaign.trouble import (
 from scanners.web.campaign.verdict import verdict
 from scanners.web.client import Client, Exchange
 from scanners.web.cookies import CookieJar
-from scanners.web.message import Answer, Reason, Request
+from scanners.web.message import Answer, Failure, Reason, Request
 from scanners.web.redirects import NONE, Follow
 from scanners.web.templates.out_of_band import Interaction, Listen, OutOfBand
 from scanners.web.templates.page import Page, pages_of
@@ -59,6 +60,7 @@ _STOPPED = Trouble(
     endings.Outcome.SKIPPED, Text("扫描已被紧急停止", "the scan was stopped by the kill switch"), of_the_site=False
 )
 _BUG = endings.Outcome.ERROR
+_NO_ANSWER = Arrived(Answer(()), ())
 
 
 class Hears(Protocol):
@@ -80,14 +82,6 @@ class Manner:
     given: Mapping[str, str] = field(default_factory=dict)
     """Variables that somebody gives values, as a name and a password to log in with."""
     looks_seconds: tuple[float, ...] = _LOOKS_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """An answer and its pages, made once however many look at them."""
-
-    answer: Answer
-    pages: tuple[Page, ...]
 
 
 @dataclass(slots=True)
@@ -125,7 +119,7 @@ class SiteRun:
         self._client, self._repertoire, self._manner = client, repertoire, manner
         self._on_ended, self._on_done = on_ended, on_done
         self._out_of_band, self._hears = out_of_band, hears
-        self._answers: Answers[Driven, Arrived] = Answers(repertoire.waiting(gate.all))
+        self._answers = Answers(repertoire.waiting(gate.all))
         self._indices: Iterator[int] = iter(())
         self._ready: deque[tuple[Driven, Received | None]] = deque()
         self._asking: deque[Asking] = deque()
@@ -149,6 +143,12 @@ class SiteRun:
     def start(self) -> None:
         """Begin."""
         self._loop.call_soon(self._go_on)
+
+    def break_off(self) -> None:
+        """End it here: nothing more is sent, and nobody is told of what was under way."""
+        if not self._finished:
+            self._finished = True
+            self._on_done(self)
 
     # Whatever can be done next.
 
@@ -248,24 +248,90 @@ class SiteRun:
         number = self._repertoire.asks[driven.index][send.block][send.step - 1]
         if driven.purpose is Purpose.DISPLACED:
             send, number = displaced(send, self._paths), NOT_SHARED
+        if not self._may_share(driven, send, number):
+            waiter = partial(self._hand, driven, send)
+            self._queue(Asking(send, [waiter], driven.purpose, self._session(driven, send)), send.wait_seconds)
+        elif send.redirects.follow is Follow.NOWHERE:
+            self._fetch(send, number, partial(self._hand, driven, send), driven.purpose)
+        else:
+            self._fetch(send, number, partial(self._follow, driven, send, number), driven.purpose)
+
+    def _may_share(self, driven: Driven, send: Send, number: int) -> bool:
+        """Whether what others were told may answer it, or its answer may serve others; where redirects lead may."""
+        if not send.shareable or driven.has_cookies or driven.purpose is Purpose.AGAIN:
+            return False
         lone = number != NOT_SHARED and self._answers.left(number) <= 1
-        if not send.shareable or driven.has_cookies or lone or driven.purpose is Purpose.AGAIN:
-            self._queue(Asking(send, [driven], self._session(driven, send)), send.wait_seconds)
-            return
+        return not lone or send.redirects.follow is not Follow.NOWHERE
+
+    def _fetch(self, send: Send, number: int, waiter: Waiter, purpose: Purpose) -> None:
+        """The answer itself, without what follows a redirect, once for all who want it."""
         key = key_of(send)
         fetched = self._answers.find(key)
         if fetched is None:
             fetched = self._answers.begin(key, number)
-            fetched.waiting.append(driven)
-            session = CookieJar() if send.cookies and send.redirects.follow is not Follow.NOWHERE else None
-            self._queue(Asking(send, fetched.waiting, session, number=number, kept=True))
+            fetched.waiting.append(waiter)
+            self._queue(Asking(send, fetched.waiting, purpose, number=number, kept=True))
             return
         if number != NOT_SHARED:
             self._answers.ask(fetched, key, number)
         if fetched.answer is None:
-            fetched.waiting.append(driven)
+            fetched.waiting.append(waiter)
         else:
-            self._hand(driven, send, fetched.answer)
+            waiter(fetched.answer, None)
+
+    # Redirects from an answer that is shared.
+
+    def _follow(self, driven: Driven, send: Send, number: int, arrived: Arrived, trouble: Trouble | None) -> None:
+        """Go where the answer leads, once for all who go the same way."""
+        way = (send.redirects, send.cookies)
+        waiter = partial(self._hand, driven, send)
+        onward = arrived.onward.get(way)
+        if trouble is not None or not arrived.leads_on:
+            waiter(arrived, trouble)
+        elif onward is None:
+            onward = arrived.onward[way] = Fetched([waiter])
+            self._go_along(Trail(send, arrived.answer.chain, number), arrived)
+        elif onward.answer is None:
+            onward.waiting.append(waiter)
+        else:
+            waiter(onward.answer, None)
+
+    def _go_along(self, trail: Trail, first: Arrived) -> None:
+        ahead = trail.ahead()
+        if ahead is None or isinstance(ahead, Failure):
+            self._end_trail(trail, first, trail.answer(ahead))
+            return
+        there, request = ahead
+        went = partial(self._went, trail, first)
+        if not trail.has_cookies:
+            self._fetch(Send(there, request), NOT_SHARED, went, Purpose.TEST)
+            return
+        send = Send(there, request, redirects=trail.rest())
+        self._queue(Asking(send, [went], Purpose.TEST, trail.jar))
+
+    def _went(self, trail: Trail, first: Arrived, arrived: Arrived, trouble: Trouble | None) -> None:
+        """One hop further, or with cookies all the way."""
+        chain, failure = arrived.answer.chain, arrived.answer.failure
+        trail.hops += chain
+        if chain and failure is None and trouble is None and not trail.has_cookies:
+            self._go_along(trail, first)
+        else:
+            self._end_trail(trail, first, trail.answer(failure), None if chain or failure else trouble)
+
+    def _end_trail(self, trail: Trail, first: Arrived, answer: Answer, abandoned: Trouble | None = None) -> None:
+        way = (trail.send.redirects, trail.send.cookies)
+        onward = first.onward[way]
+        trouble, pages = (abandoned, ()) if abandoned else self._judge_answer(trail.send, answer)
+        arrived = Arrived(answer, pages)
+        if pages:
+            self._repertoire.literals.mark(pages[-1], max(len(onward.waiting), self._answers.left(trail.number)))
+        waiting = onward.waiting
+        if trouble is None:
+            onward.answer, onward.waiting = arrived, []
+        else:
+            del first.onward[way]
+        for waiter in waiting:
+            waiter(arrived, trouble)
 
     def _session(self, driven: Driven, send: Send) -> CookieJar | None:
         if not send.cookies:
@@ -290,18 +356,18 @@ class SiteRun:
         send = asking.send
         self._under_way += 1
         self.counts.sent += 1
-        self.counts.controls += asking.waiting[0].purpose is not Purpose.TEST
+        self.counts.controls += asking.purpose is not Purpose.TEST
         seconds = send.timeout_seconds or self._client.patience.total_seconds
-        sending = Exchange(self._client, asking.session, send.redirects, seconds, partial(self._settled, asking))
+        policy = NONE if asking.kept else send.redirects
+        sending = Exchange(self._client, asking.session, policy, seconds, partial(self._settled, asking))
         sending.go(self._client.pool.lane_of(send.target), send.request)
 
     def _abandon(self, asking: Asking, trouble: Trouble) -> None:
         """What waited when the site was given up is not sent any more."""
         if asking.kept:
             self._answers.settle(key_of(asking.send), None)
-        for driven in asking.waiting:
-            driven.note(trouble)
-            self._ready.append((driven, ()))
+        for waiter in asking.waiting:
+            waiter(_NO_ANSWER, trouble)
 
     def _send_plain(self, path: str, settle: Callable[[Exchange, Answer], None]) -> None:
         self.counts.sent += 1
@@ -335,25 +401,27 @@ class SiteRun:
             self._repertoire.literals.mark(pages[-1], max(len(waiting), self._answers.left(asking.number)))
         if asking.kept:
             self._answers.settle(key_of(send), arrived if trouble is None else None)
-        for driven in waiting:
-            if trouble is not None:
-                driven.note(trouble)
-            self._hand(driven, send, arrived)
+        for waiter in waiting:
+            waiter(arrived, trouble)
 
     def _judge_answer(self, send: Send, answer: Answer) -> tuple[Trouble | None, tuple[Page, ...]]:
         """What the answer is worth; a wish to be left in peace is no page."""
         if not is_whole(answer):
             assert answer.failure is not None
-            elsewhere = send.target.host != self.site.target.host
-            return trouble_of(answer.failure, elsewhere), pages_of(answer)
+            trouble = trouble_of(answer.failure, send.target.host != self.site.target.host)
+            # Another port of the host says nothing of the site.
+            of_the_site = trouble.of_the_site and send.target == self.site.target
+            return replace(trouble, of_the_site=of_the_site), pages_of(answer)
         if (why := put_off(answer)) is not None:
             return Trouble(endings.Outcome.BLOCKED, why), ()
         pages = pages_of(answer)
         stepped_in = intervention(pages[-1])
         return Trouble(endings.Outcome.BLOCKED, stepped_in, of_the_site=False) if stepped_in else None, pages
 
-    def _hand(self, driven: Driven, send: Send, arrived: Arrived) -> None:
+    def _hand(self, driven: Driven, send: Send, arrived: Arrived, trouble: Trouble | None) -> None:
         """Give the pages to a run that asked for them."""
+        if trouble is not None:
+            driven.note(trouble)
         pages = arrived.pages
         if pages:
             if send.cookies:

@@ -1,7 +1,8 @@
 """Templates as they were read, in one file for each source, so that the next start does not read YAML again.
 
 An entry counts only when the digests of the file and of its payload files are still the same, and when this very reader
-wrote it. A cache that is damaged or cannot be written is no cache; nothing fails for it.
+wrote it. An archive that is the same as a whole is not even opened. A cache that is damaged or cannot be written is no
+cache; nothing fails for it.
 """
 
 import hashlib
@@ -9,12 +10,15 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import orjson
 
 from scanners.web.templates.model import Refused, Template
 from scanners.web.templates.rows import from_row, row_of
+
+_DAMAGED = (KeyError, TypeError, ValueError, IndexError)
 
 
 def digest_of(content: bytes) -> str:
@@ -42,23 +46,46 @@ class Entry:
 
 
 class Cache:
-    """The entries of one source: a line that names the reader, then a line for each file, read when it is asked for."""
+    """The entries of one source: a line that names the reader, the digest of an archive and how many there are, then a
+    line for each file, in their order; read when it is asked for.
+    """
 
-    def __init__(self, file: Path, lines: dict[str, bytes]) -> None:
-        self._file, self._lines = file, lines
+    def __init__(self, file: Path, archive: str, lines: list[bytes], same: bool) -> None:
+        self._file, self._archive = file, archive
+        self._same = same
+        self._in_order = lines
         self._stored, self._used = len(lines), 0
 
     @classmethod
-    def of(cls, folder: Path, label: str) -> "Cache":
-        """The cache of the source of that name."""
+    def of(cls, folder: Path, label: str, archive: str = "") -> "Cache":
+        """The cache of the source of that name; `archive` is the digest of it as a whole, when it is a file."""
         file = folder / f"templates-{digest_of(label.encode())}.jsonl"
         try:
-            version, *lines = file.read_bytes().splitlines()
-            if version != _reader_version().encode():
-                return cls(file, {})
-            return cls(file, {_name_of(line): line for line in lines})
+            with file.open("rb") as stream:
+                head, lines = stream.readline(), stream.readlines()
+            version, was, count = head.decode().rstrip().split(" ")
         except (OSError, ValueError):
-            return cls(file, {})
+            return cls(file, archive, [], same=False)
+        if version != _reader_version():
+            return cls(file, archive, [], same=False)
+        return cls(file, archive, lines, same=bool(archive) and was == archive and count == str(len(lines)))
+
+    def whole(self) -> list[Template | Refused] | None:
+        """Everything that is in the archive; None when it is another one by now."""
+        if not self._same:
+            return None
+        try:
+            read = [from_row(orjson.loads(line)[3]) for line in self._in_order]
+        except _DAMAGED:
+            return None
+        return [found for found in read if found is not None]
+
+    @cached_property
+    def _lines(self) -> dict[str, bytes]:
+        try:
+            return {_name_of(line): line for line in self._in_order}
+        except ValueError:
+            return {}
 
     def entry(self, name: str, digest: str) -> Entry | None:
         """The entry of a file when its content is still the same."""
@@ -68,21 +95,21 @@ class Cache:
             if not row or row[1] != digest:
                 return None
             entry = Entry(digest, tuple((file, was) for file, was in row[2]), from_row(row[3]))
-        except (KeyError, TypeError, ValueError, IndexError):
+        except _DAMAGED:
             return None
         self._used += 1
         return entry
 
     def keep(self, entries: Mapping[str, Entry]) -> None:
         """Write the entries, when they are not the same that were read."""
-        if self._used == len(entries) == self._stored:
+        if self._used == len(entries) == self._stored and (self._same or not self._archive):
             return
         part = self._file.with_suffix(f".{os.getpid()}.part")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as stream:
-                stream.write(_reader_version().encode() + b"\n")
-                for name, one in entries.items():
+                stream.write(f"{_reader_version()} {self._archive} {len(entries)}\n".encode())
+                for name, one in sorted(entries.items()):
                     stream.write(orjson.dumps([name, one.digest, one.payload_files, row_of(one.found)]) + b"\n")
             part.replace(self._file)
         except (OSError, TypeError):

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from scanners.web.templates.cache import Cache, Entry, digest_of
 from scanners.web.templates.model import Refused, Template, Unsupported
 from scanners.web.templates.reading import read_template
-from scanners.web.templates.sources import Source, Unreadable, source_at
+from scanners.web.templates.sources import Source, Unreadable, archive_digest, source_at
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,9 +66,14 @@ def _load(paths: Iterable[Path], cache_folder: Path | None) -> Library:
 
 
 def _loaded(path: Path, cache_folder: Path | None) -> Iterator[Template | Refused]:
+    archive = archive_digest(path) if cache_folder else ""
+    cache = Cache.of(cache_folder, str(path.absolute()), archive) if cache_folder else None
+    known = cache.whole() if cache else None
+    if known is not None:
+        yield from known
+        return
     source = source_at(path)
     try:
-        cache = Cache.of(cache_folder, source.label) if cache_folder else None
         files = _Files(source)
         entries = {name: _entry(files, name, cache) for name in source.templates()}
     finally:

@@ -29,6 +29,8 @@ __all__ = ["Match", "Outcome", "Received", "Send", "TemplateRun", "Unsent", "Yie
 
 _OUT_OF_BAND = "interactsh-url"
 _READING = ("GET", "HEAD", "OPTIONS")
+_NOTHING_DONE = (404, 405, 501)
+"""Who answers so has nothing there that could do anything."""
 _TOKEN_LENGTH = 24
 _MOST_SENT = 1_000_000
 
@@ -113,6 +115,8 @@ class _Run:
         self._words: dict[str, bytes] = {}
         self._addresses = 0
         self._changed = False
+        self.has_acted = False
+        """Something that it sent may have set something going on the site."""
         self.matches: list[Match] = []
         self.unsent: list[Unsent] = []
         self.sent = self.answered = self.settled = 0
@@ -177,6 +181,14 @@ class _Run:
     def changed(self) -> None:
         """From now on the site may answer this run in its own way."""
         self._changed = True
+
+    def note_effect(self, send: Send, received: Received) -> None:
+        """Whether there is something to wait for, from now on: not after a look at the start page."""
+        request, start = send.request, self.site.path or "/"
+        looks = request.method in _READING and request.raw is None and request.target in ("/", start)
+        last = received[-1] if received else None
+        refused = isinstance(last, Page) and last.status in _NOTHING_DONE
+        self.has_acted = self.has_acted or not (looks or refused)
 
     def learn(self, dynamic: Mapping[str, list[bytes]]) -> None:
         """Keep extracted values for later requests."""
@@ -246,6 +258,7 @@ class _BlockRun:
                 return
             self._run.sent += 1
             pages = yield exchange
+            self._run.note_effect(exchange, pages)
             filled = {name: as_text(values[name]).decode("utf-8", "replace") for name in payloads}
             self._receive(step, exchange, pages, values, filled)
             if self._stop or self._run.sent > _MOST_SENT:
@@ -272,7 +285,7 @@ class _BlockRun:
             cookies=sending.cookies and not sending.unsafe,
             shareable=self._run.shares(built, values),
             timeout_seconds=built.annotations.timeout_seconds,
-            wait_seconds=values.context.wait_seconds,
+            wait_seconds=values.context.wait_seconds if self._run.has_acted else 0.0,
             server_name=built.server_name,
             block=self._index,
             step=step,

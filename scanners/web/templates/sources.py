@@ -1,5 +1,6 @@
 """Where template files come from: directories and archives. Nothing outside of them is ever read."""
 
+import hashlib
 import os
 import tarfile
 import zipfile
@@ -31,8 +32,6 @@ class Unreadable(Exception):
 class Source(ABC):
     """Files by their path within a directory or archive, `/` between folders."""
 
-    label: str
-
     @abstractmethod
     def names(self) -> list[str]:
         """Every file, sorted."""
@@ -56,7 +55,7 @@ class Directory(Source):
     """A tree of files, or one file of it; files that a link takes from elsewhere do not belong to it."""
 
     def __init__(self, path: Path) -> None:
-        self.label = str(path.absolute())
+        self._label = str(path.absolute())
         root = path if path.is_dir() else path.parent
         self._root = os.path.realpath(root)
         self._files = dict.fromkeys(sorted(self._below()) if path.is_dir() else [path.name])
@@ -75,7 +74,7 @@ class Directory(Source):
                         count += 1
                         yield name
             if count > MOST_FILES:
-                raise BadInput(Text(f"{self.label} 里的文件太多", f"{self.label} holds too many files"))
+                raise BadInput(Text(f"{self._label} 里的文件太多", f"{self._label} holds too many files"))
 
     def _belongs(self, name: str) -> bool:
         real = os.path.realpath(os.path.join(self._root, name))  # noqa: PTH118
@@ -107,7 +106,6 @@ class ZipArchive(Source):
     """The members of a zip file."""
 
     def __init__(self, path: Path) -> None:
-        self.label = str(path)
         self._archive = zipfile.ZipFile(path)
         infos = [info for info in self._archive.infolist() if not info.is_dir()]
         if len(infos) > MOST_FILES or sum(info.file_size for info in infos) > LARGEST_ARCHIVE:
@@ -137,7 +135,6 @@ class TarArchive(Source):
     """The regular members of a tar file, compressed or not; read once, in its order."""
 
     def __init__(self, path: Path) -> None:
-        self.label = str(path)
         self._contents: dict[str, bytes | Unreadable] = {}
         total = 0
         with tarfile.open(path) as archive:
@@ -169,6 +166,17 @@ def _member_name(name: str) -> str:
     """Empty for names that leave the archive."""
     path = PurePosixPath(name.replace("\\", "/"))
     return "" if path.is_absolute() or ".." in path.parts else str(path)
+
+
+def archive_digest(path: Path) -> str:
+    """Of an archive as a whole; empty for what is none, or cannot be read."""
+    if path.name.endswith(_TEMPLATE_ENDS) or not path.is_file():
+        return ""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "blake2b").hexdigest()
+    except OSError:
+        return ""
 
 
 def source_at(path: Path) -> Source:

@@ -213,3 +213,31 @@ def test_a_file_without_permission(tree: Path) -> None:
         pytest.skip("root reads everything")
     (tree / "one.yaml").chmod(0)
     assert reasons(tree)["one.yaml"] == "unreadable"
+
+
+def _packed(tree: Path, archive: Path) -> Path:
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(tree, "tree")
+    return archive
+
+
+def test_an_archive_that_is_the_same_is_not_opened(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = _packed(tree, tmp_path / "all.tar.gz")
+    cold = load([archive], tmp_path / "cache")
+    monkeypatch.setattr("scanners.web.templates.library.source_at", None)
+    warm = load([archive], tmp_path / "cache")
+    assert [row_of(one) for one in warm.templates] == [row_of(one) for one in cold.templates]
+    assert [row_of(one) for one in warm.refused] == [row_of(one) for one in cold.refused]
+
+
+def test_an_archive_that_changed_or_whose_cache_lost_a_line_is_read_anew(tree: Path, tmp_path: Path) -> None:
+    archive = _packed(tree, tmp_path / "all.tar.gz")
+    load([archive], tmp_path / "cache")
+    (tree / "deep" / "two.yml").write_text(text("changed"))
+    _packed(tree, archive)
+    assert identities(archive, cache=tmp_path / "cache") == ["changed", "one", "three"]
+    file = next((tmp_path / "cache").iterdir())
+    whole = file.read_bytes()
+    for kept in range(1, len(whole.splitlines())):
+        file.write_bytes(b"".join(whole.splitlines(keepends=True)[:kept]))
+        assert identities(archive, cache=tmp_path / "cache") == ["changed", "one", "three"]
