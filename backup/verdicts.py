@@ -1,33 +1,101 @@
 """Which copy to trust: pure decisions over restore points and their verdicts."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from backup.policies import Policy
 from secops.model.decision import Decision
-from secops.model.restore_point import Proof, RestorePoint, Verdict
+from secops.model.restore_point import Proof, RestorePoint, Rung, Verdict
 from secops.model.text import Text
 from secops.support.clock import to_text
+from secops.support.durations import format_duration
 
 
-def select_clean(points: Iterable[RestorePoint], before: datetime) -> Decision[RestorePoint | None]:
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How long what a verdict proves counts as proof."""
+
+    moment: datetime
+    """Now."""
+    lasts_seconds: float
+
+    def doubt(self, verdict: Verdict) -> Text | None:
+        """What speaks against a verdict that is too old; None when it is not."""
+        if not verdict.aged(self.moment, self.lasts_seconds):
+            return None
+        since = verdict.proven or verdict.judged
+        assert since is not None, "what has aged was judged"
+        lasts = format_duration(self.lasts_seconds)
+        return Text(
+            f"结论已过期({to_text(since)} 验证,有效期 {lasts})",
+            f"was proven too long ago ({to_text(since)}; proof lasts {lasts})",
+        )
+
+
+def select_clean(
+    points: Iterable[RestorePoint], before: datetime, freshness: Freshness | None = None
+) -> Decision[RestorePoint | None]:
     """The newest point taken before that moment that is proven clean, or none; with why newer ones were passed over.
 
-    `before` is the first sign of trouble: a copy of that moment or later may hold what the intruder left.
+    `before` is the first sign of trouble: a copy of that moment or later may hold what the intruder left. With
+    `freshness`, proof that is too old is none.
     """
     passed: list[tuple[RestorePoint, Text]] = []
     for point in sorted(points, key=lambda each: (each.taken, each.id), reverse=True):
-        against = _against(point, before)
+        against = _against(point, before, freshness)
         if against is None:
             return Decision(point, _chosen(point, passed))
         passed.append((point, against))
     return Decision(None, _none(before, passed))
 
 
-def _against(point: RestorePoint, before: datetime) -> Text | None:
+def unproven(verdict: Verdict, freshness: Freshness | None = None) -> Text | None:
+    """What keeps a copy from being proven clean now; None when it is."""
+    if not verdict.proven_clean:
+        return _doubt(verdict)
+    return freshness.doubt(verdict) if freshness else None
+
+
+def standing(before: Verdict, seen: Verdict) -> Verdict:
+    """What stands after a new look: a look that climbs less high than one before takes nothing from what that proved.
+
+    Any proof against the copy stands at once; a look that failed to find out counts neither way.
+    """
+    refuted = Proof.NO in (seen.readable, seen.restorable, seen.clean)
+    if refuted or seen.rung >= max(_height(before), before.failed):
+        return seen
+    kept = replace(before, judged=seen.judged, seconds=seen.seconds, read_bytes=seen.read_bytes)
+    return replace(kept, failed=before.failed or seen.failed)
+
+
+def due(verdict: Verdict, upto: Rung, freshness: Freshness) -> bool:
+    """Whether climbing up to that rung would tell anything that the verdict does not tell yet, or not any more."""
+    if verdict.judged is None or verdict.aged(freshness.moment, freshness.lasts_seconds):
+        return True
+    looked = max(_height(verdict), verdict.failed)
+    # A restored copy that was not scanned could not be: there is nothing to scan it with.
+    return looked < upto and not (looked >= Rung.RESTORE and upto <= Rung.SCAN)
+
+
+def proof_lasts(policy: Policy) -> float:
+    """Seconds that proof counts for by a tier's policy: one proof may be missed, not two."""
+    deep = [depth.every for depth in policy.verify if depth.rung >= Rung.SCAN]
+    return 2 * min(deep, default=policy.verify_every)
+
+
+def _height(verdict: Verdict) -> Rung:
+    """The rung that the answers stand on, also for verdicts from before the ladder."""
+    if verdict.clean is Proof.YES:
+        return max(verdict.rung, Rung.SCAN)
+    return max(verdict.rung, Rung.RESTORE) if verdict.restorable is Proof.YES else verdict.rung
+
+
+def _against(point: RestorePoint, before: datetime, freshness: Freshness | None) -> Text | None:
     """What speaks against the point; None when nothing does."""
     if point.taken >= before:
         return Text("取于迹象首次出现之时或之后", "taken at or after the first sign of trouble")
-    return None if point.verdict.proven_clean else _doubt(point.verdict)
+    return unproven(point.verdict, freshness)
 
 
 def _doubt(verdict: Verdict) -> Text:

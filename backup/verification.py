@@ -1,22 +1,41 @@
-"""Prove a restore point: read it back, restore it to scratch, compare it file by file, and look whether it is clean.
+"""Prove a restore point by climbing the ladder: check, sample, restore and compare, scan, try.
 
 Only proof is a proof: what could not be found out (no connection, no room in the scratch directory) stays unknown, and
 never counts against the copy or for it.
 """
 
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any, TypeVar
 
 from backup.engine import CopyBroken, Engine, Keys
+from backup.ladder import LADDER, SAMPLE_PERCENT
 from backup.listing import take_manifest
 from backup.manifest import Difference, Manifest, compare, describe
+from backup.trial import Trial, TrialFailed
 from secops.model.city import Asset, Vault
-from secops.model.restore_point import Proof, RestorePoint, Verdict
-from secops.model.step import Command, Procedure, ProcedureFailed, Rescan, Step, Trouble, require
+from secops.model.restore_point import Proof, RestorePoint, Rung, Verdict
+from secops.model.step import Command, Fetch, Procedure, ProcedureFailed, Rescan, Step, Trouble, require
 from secops.model.text import Text
+from secops.support.clock import from_text
 
-_SCAN_SECONDS = 900.0
+_SCAN_SECONDS = 3600.0
 _CLEAN_UP_SECONDS = 3600.0
+_REASON_CHARACTERS = 600
+Returned = TypeVar("Returned")
+
+
+@dataclass(frozen=True, slots=True)
+class Climbed:
+    """One rung that was tried, and what it cost."""
+
+    rung: Rung
+    passed: bool
+    because: Text
+    seconds: float
+    read_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +44,7 @@ class Verified:
 
     verdict: Verdict
     differences: tuple[Difference, ...] = ()
+    climbed: tuple[Climbed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,28 +72,133 @@ class Candidate:
     """Of the source when it was copied."""
 
 
-def verify(
-    candidate: Candidate, scratch: Scratch, judged: datetime, rescan: Rescan | None = None
-) -> Procedure[Verified]:
-    """The verdict on a restore point; `judged` is the present moment.
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """How the restored folder is looked at, beyond comparing it."""
 
-    `rescan` looks at the restored folder where it is served; without it `clean` stays unknown. The folder is removed
-    in every case that ends in a verdict. A folder that is there already is refused before anything is done.
+    scans: tuple[Rescan, ...] = ()
+    """All must find nothing; without any that was carried out, `clean` stays unknown."""
+    trial: Trial | None = None
+    """Of the product, for a database."""
+    business: Fetch | None = None
+    """What the business asks of the folder where it is served, for a tree."""
+
+
+@dataclass(slots=True)
+class _Climb:
+    """What was found out so far."""
+
+    verdict: Verdict
+    rungs: list[Climbed] = field(default_factory=list)
+    seconds: float = 0.0
+    rules: list[str] = field(default_factory=list)
+    dates: list[datetime] = field(default_factory=list)
+    differences: tuple[Difference, ...] = ()
+
+
+class _LeftOut(Exception):
+    """There is nothing to climb the rung with; the ones above it may still be climbed."""
+
+
+class _Stopped(Exception):
+    """A rung said no, or could not be climbed."""
+
+    def __init__(self, because: Text, **answers: Proof) -> None:
+        super().__init__(because.en)
+        self.because = because
+        self.answers: dict[str, Any] = dict(answers)
+
+
+def verify(
+    candidate: Candidate,
+    scratch: Scratch,
+    judged: datetime,
+    looks: Looks | None = None,
+    upto: Rung = Rung.SCAN,
+    passed: Rung = Rung.NONE,
+) -> Procedure[Verified]:
+    """The verdict on a restore point, from the rungs up to `upto` in order; the first that fails is the last tried.
+
+    `judged` is the present moment. Rungs up to `passed` are left out: they were climbed for another copy of the same
+    repository just now. The scratch folder is removed in every case that ends in a verdict; one that is there already
+    is refused before anything is done.
     """
-    point = candidate.point
-    try:
-        yield from candidate.engine.read_check(candidate.source, candidate.vault, candidate.keys, point.archive)
-    except ProcedureFailed as failed:
-        return Verified(_not_proven(Verdict(judged=judged), "readable", failed))
-    readable = Verdict(readable=Proof.YES, judged=judged)
-    yield from _refuse_leftovers(point, scratch)
+    climb = _Climb(Verdict(judged=judged))
+    restores = upto >= Rung.RESTORE
+    if restores:
+        yield from _refuse_leftovers(candidate.point, scratch)
     # Not `finally`: a generator that is closed must not yield, and a run that was killed cleans up when resumed.
+    for rung, attempt in _attempts(candidate, scratch, looks or Looks()).items():
+        if passed < rung <= upto and not climb.verdict.failed:
+            yield from _try(rung, attempt, candidate, climb)
+    if restores and any(each.rung is Rung.RESTORE for each in climb.rungs):
+        yield from _clean_up(candidate.point, scratch)
+    return Verified(_concluded(climb), climb.differences, tuple(climb.rungs))
+
+
+_Attempt = Callable[[_Climb], Procedure[Text]]
+
+
+def _attempts(candidate: Candidate, scratch: Scratch, looks: Looks) -> dict[Rung, _Attempt]:
+    """What is done on each rung; each gives the sentence that says what it proved, or raises _Stopped."""
+    return {
+        Rung.REPOSITORY: lambda _climb: _check(candidate),
+        Rung.SAMPLE: lambda _climb: _sample(candidate),
+        Rung.RESTORE: lambda climb: _restore(candidate, scratch, climb),
+        Rung.SCAN: lambda climb: _scan(looks.scans, climb),
+        Rung.BUSINESS: lambda _climb: _try_out(candidate, scratch, looks),
+    }
+
+
+def _try(rung: Rung, attempt: _Attempt, candidate: Candidate, climb: _Climb) -> Procedure[None]:
+    """Climb one rung and note how it went."""
+    began = climb.seconds
     try:
-        verified = yield from _look(candidate, scratch, readable, rescan)
-    except ProcedureFailed as failed:
-        verified = Verified(_not_proven(readable, "restorable", failed))
-    yield from _clean_up(point, scratch)
-    return verified
+        because = yield from _timed(attempt(climb), climb)
+    except _LeftOut:
+        return
+    except _Stopped as stopped:
+        passed, because = False, stopped.because
+        climb.verdict = replace(climb.verdict, failed=rung, because=because, **stopped.answers)
+    else:
+        passed = True
+        climb.verdict = replace(climb.verdict, rung=rung, because=because, **_PROVEN.get(rung, {}))
+    read = round(candidate.point.size_bytes * LADDER[rung].reads)
+    climb.rungs.append(Climbed(rung, passed, because, climb.seconds - began, read))
+
+
+_PROVEN: dict[Rung, dict[str, Any]] = {
+    Rung.RESTORE: {"readable": Proof.YES, "restorable": Proof.YES},
+    Rung.SCAN: {"clean": Proof.YES},
+}
+"""What passing a rung answers; the two lowest see too little of a copy to answer anything for good."""
+
+
+def _timed(procedure: Procedure[Returned], climb: _Climb) -> Procedure[Returned]:
+    """The procedure, its effects' seconds added up."""
+    try:
+        step = next(procedure)
+        while True:
+            result = yield step
+            climb.seconds += result.seconds
+            step = procedure.send(result)
+    except StopIteration as stop:
+        returned: Returned = stop.value
+        return returned
+    finally:
+        procedure.close()
+
+
+def _concluded(climb: _Climb) -> Verdict:
+    verdict = climb.verdict
+    return replace(
+        verdict,
+        proven=verdict.judged if verdict.rung else None,
+        rules=" ".join(climb.rules),
+        rules_date=max(climb.dates, default=None),
+        seconds=round(climb.seconds, 3),
+        read_bytes=sum(each.read_bytes for each in climb.rungs),
+    )
 
 
 def _refuse_leftovers(point: RestorePoint, scratch: Scratch) -> Procedure[None]:
@@ -85,27 +210,116 @@ def _refuse_leftovers(point: RestorePoint, scratch: Scratch) -> Procedure[None]:
     )
 
 
-def _look(candidate: Candidate, scratch: Scratch, readable: Verdict, rescan: Rescan | None) -> Procedure[Verified]:
-    """Restore, compare, scan."""
+def _check(candidate: Candidate) -> Procedure[Text]:
+    try:
+        yield from candidate.engine.check_repository(candidate.source, candidate.vault, candidate.keys)
+    except ProcedureFailed as failed:
+        raise _unreadable(failed) from None
+    return Text("存储自洽,尚未读回", "the repository hangs together; nothing was read back yet")
+
+
+def _sample(candidate: Candidate) -> Procedure[Text]:
+    source, vault, keys, archive = candidate.source, candidate.vault, candidate.keys, candidate.point.archive
+    try:
+        yield from candidate.engine.read_sample(source, vault, keys, archive, SAMPLE_PERCENT)
+    except ProcedureFailed as failed:
+        raise _unreadable(failed) from None
+    return Text("抽样读回完好,尚未恢复", "a sample reads back; it was not restored yet")
+
+
+def _restore(candidate: Candidate, scratch: Scratch, climb: _Climb) -> Procedure[Text]:
     source, point, manifest = candidate.source, candidate.point, candidate.manifest
     folder = scratch.folder(point)
-    yield from candidate.engine.restore(source, point, candidate.vault, candidate.keys, scratch.host, folder)
-    restored = yield from take_manifest(scratch.host, folder, "list the restored copy", assume=manifest)
-    differences = compare(manifest, restored)
-    if differences:
-        return Verified(replace(readable, restorable=Proof.NO, because=describe(differences)), differences)
-    restorable = replace(readable, restorable=Proof.YES, because=_NOT_SCANNED)
-    if rescan is None:
-        return Verified(restorable)
-    scanned = yield Step("scan the restored copy", rescan, assume="[]", timeout_seconds=_SCAN_SECONDS)
-    if scanned.ok:
-        return Verified(replace(restorable, clean=Proof.YES, because=_CLEAN))
-    reason = (scanned.reason or scanned.output).strip()[:600]
-    if scanned.trouble is Trouble.FAILED:
-        because = Text(f"恢复出的副本不干净:{reason}", f"the restored copy is not clean: {reason}")
-        return Verified(replace(restorable, clean=Proof.NO, because=because))
-    because = Text(f"恢复出的副本无法扫描:{reason}", f"the restored copy could not be scanned: {reason}")
-    return Verified(replace(restorable, because=because))
+    try:
+        yield from candidate.engine.restore(source, point, candidate.vault, candidate.keys, scratch.host, folder)
+    except ProcedureFailed as failed:
+        raise _unreadable(failed) from None
+    try:
+        restored = yield from take_manifest(scratch.host, folder, "list the restored copy", assume=manifest)
+    except ProcedureFailed as failed:
+        raise _Stopped(Text(failed.zh, failed.en), readable=Proof.YES) from None
+    climb.differences = compare(manifest, restored)
+    if climb.differences:
+        raise _Stopped(describe(climb.differences), readable=Proof.YES, restorable=Proof.NO)
+    return _NOT_SCANNED
+
+
+def _scan(scans: Sequence[Rescan], climb: _Climb) -> Procedure[Text]:
+    """Every scan is carried out, also when one has found something: together they name all that is wrong."""
+    found: list[str] = []
+    missed: list[str] = []
+    for number, scan in enumerate(scans, 1):
+        label = "scan the restored copy" if number == 1 else f"scan the restored copy, look {number}"
+        scanned = yield Step(label, scan, assume="[]", timeout_seconds=_SCAN_SECONDS)
+        _note_rules(scan, scanned.output, climb)
+        if not scanned.ok:
+            reason = (scanned.reason or scanned.output).strip()[:_REASON_CHARACTERS]
+            (found if scanned.trouble is Trouble.FAILED else missed).append(reason)
+    if found:
+        listed = "; ".join(found)
+        raise _Stopped(
+            Text(f"恢复出的副本不干净:{listed}", f"the restored copy is not clean: {listed}"), clean=Proof.NO
+        )
+    if missed:
+        listed = "; ".join(missed)
+        raise _Stopped(Text(f"恢复出的副本无法扫描:{listed}", f"the restored copy could not be scanned: {listed}"))
+    if not climb.rules:
+        raise _LeftOut
+    return Text("已恢复、与清单一致、扫描未发现问题", "restored, equal to its manifest, and clean")
+
+
+def _note_rules(scan: Rescan, output: str, climb: _Climb) -> None:
+    """Which rules looked, by what the scan says of itself; a scan that says nothing goes by the names of its checks."""
+    told = _told(output)
+    for each in told:
+        climb.rules.append(rules_name(str(each["check"]), str(each.get("rules") or "")))
+        if each.get("rules_date"):
+            climb.dates.append(from_text(str(each["rules_date"])))
+    if not told and not scan.tree:
+        climb.rules += scan.checks
+
+
+def _told(output: str) -> list[dict[str, Any]]:
+    try:
+        told = json.loads(output)
+    except ValueError:
+        return []
+    return [each for each in told if isinstance(each, dict) and "check" in each] if isinstance(told, list) else []
+
+
+def rules_name(check: str, digest: str) -> str:
+    """How a verdict names the rules of one check."""
+    return f"{check}@{digest[:_DIGEST_CHARACTERS]}" if digest else check
+
+
+_DIGEST_CHARACTERS = 16
+
+
+def _try_out(candidate: Candidate, scratch: Scratch, looks: Looks) -> Procedure[Text]:
+    source, folder, taken = candidate.source, scratch.folder(candidate.point), candidate.point.taken
+    if looks.trial:
+        try:
+            yield from candidate.engine.make_ready(source, scratch.host, folder)
+            tried = yield from looks.trial.run(source, scratch.host, folder, taken)
+        except (TrialFailed, CopyBroken) as failed:
+            raise _Stopped(Text(failed.zh, failed.en), restorable=Proof.NO) from None
+        except ProcedureFailed as failed:
+            raise _Stopped(Text(failed.zh, failed.en)) from None
+        return _tried_well(tried.looked.checked, tried.looked.unchecked)
+    if looks.business is None:
+        raise _LeftOut
+    answered = yield Step("ask what the business asks", looks.business, assume=looks.business.contains)
+    if not answered.ok:
+        said = (answered.reason or answered.output).strip()[:_REASON_CHARACTERS]
+        answer = {"restorable": Proof.NO} if answered.trouble is Trouble.FAILED else {}
+        raise _Stopped(Text(f"业务检查未通过:{said}", f"the business check failed: {said}"), **answer)
+    return _tried_well((), ())
+
+
+def _tried_well(checked: Iterable[Text], unchecked: Iterable[Text]) -> Text:
+    said = [*checked, *unchecked]
+    zh, en = "".join(f";{one.zh}" for one in said), "".join(f"; {one.en}" for one in said)
+    return Text(f"已恢复,业务检查通过{zh}", f"restored, and the business check passed{en}")
 
 
 def _clean_up(point: RestorePoint, scratch: Scratch) -> Procedure[None]:
@@ -129,13 +343,12 @@ def _clean_up(point: RestorePoint, scratch: Scratch) -> Procedure[None]:
     require(removed, f"未能清除 {folder}", f"{folder} could not be removed")
 
 
-def _not_proven(verdict: Verdict, question: str, failed: ProcedureFailed) -> Verdict:
-    answer = Proof.NO if isinstance(failed, CopyBroken) else Proof.UNKNOWN
+def _unreadable(failed: ProcedureFailed) -> _Stopped:
+    """Damage is proof against the copy; anything else says nothing about it."""
     because = Text(failed.zh, failed.en)
-    if question == "readable":
-        return replace(verdict, readable=answer, because=because)
-    return replace(verdict, restorable=answer, because=because)
+    if isinstance(failed, CopyBroken):
+        return _Stopped(because, readable=Proof.NO)
+    return _Stopped(because)
 
 
 _NOT_SCANNED = Text("已恢复并与清单一致,尚未扫描", "restored and equal to its manifest, not scanned yet")
-_CLEAN = Text("已恢复、与清单一致、扫描未发现问题", "restored, equal to its manifest, and clean")

@@ -85,6 +85,8 @@ class Action(ABC, Generic[GivenOptions]):
     milestone: ClassVar[Milestone | None] = None
     alone: ClassVar[bool] = False
     """Whether no other run with such an action may work on the same asset meanwhile (its input `asset`)."""
+    people: ClassVar[int] = 0
+    """How many different people must approve any step that uses it; `validate` refuses a step that asks for fewer."""
 
     @abstractmethod
     def plan(self, options: GivenOptions, context: Context) -> Procedure[Mapping[str, Any]]:

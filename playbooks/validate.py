@@ -225,6 +225,15 @@ def _safety(playbook: PlaybookSpec) -> Iterator[Flaw]:
                     f"{step.uses} changes things, yet has no `rollback` and is not marked `irreversible: true`",
                 ),
             )
+        if action and action.people > (step.approval.quorum if step.approval else 0):
+            yield Flaw(
+                (*path, "approval", "quorum") if step.approval else (*path, "uses"),
+                Text(
+                    f"{step.uses} 须至少 {action.people} 人批准:approval: {{quorum: {action.people}}}",
+                    f"{step.uses} takes the approval of {action.people} people: approval: {{quorum: {action.people}}}",
+                ),
+            )
+        yield from _unapproved_uses(step, path)
         before = [actions.get(playbook.step(one).uses) for one in ancestors(playbook, step)]
         fenced = any(action and action.touches is Touches.FENCES for action in before)
         if step.irreversible and not fenced:
@@ -234,6 +243,17 @@ def _safety(playbook: PlaybookSpec) -> Iterator[Flaw]:
                     "不可逆步骤之前没有隔离(fence)步骤,例如 entry.drain",
                     "an irreversible step with no fence before it, like entry.drain",
                 ),
+            )
+
+
+def _unapproved_uses(step: StepSpec, path: Path) -> Iterator[Flaw]:
+    """Nobody is asked before a rollback, so what takes people's approval cannot be one."""
+    for number, undo in enumerate(step.rollback):
+        action = all_actions().get(undo.uses)
+        if action and action.people:
+            yield Flaw(
+                (*path, "rollback", number, "uses"),
+                Text(f"{undo.uses} 须经人批准,不能用于回退", f"{undo.uses} takes approvals and cannot be a rollback"),
             )
 
 

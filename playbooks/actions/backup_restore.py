@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from backup.engine import engine_named
-from backup.listing import take_manifest
-from backup.manifest import compare, describe
+from backup.verdicts import unproven
 from playbooks.action import Action, Context, Options, Touches
-from playbooks.ledgers import manifest_of, point_named
+from playbooks.ledgers import point_named
+from playbooks.proving import freshness_for
+from playbooks.restoring import restore_into
+from playbooks.schema import Duration
 from secops.model.step import Procedure, ProcedureFailed
 from secops.model.text import Text
 
@@ -19,6 +20,8 @@ class RestoreOptions(Options):
     """Id of the restore point. One that is not proven clean is refused."""
     place: str
     """Isolated place."""
+    proof_lasts: Duration | None = None
+    """How long proof counts; when left out, twice what the tier's policy puts between two scans."""
 
 
 class BackupRestore(Action[RestoreOptions]):
@@ -27,9 +30,11 @@ class BackupRestore(Action[RestoreOptions]):
     name = "backup.restore"
     title = Text("恢复到隔离区", "Restore into isolation")
     describes = Text(
-        "只恢复已证明干净的恢复点,先放到隔离区,再按文件哈希清单逐一比对;比对不符即失败。",
-        "Restores only a point that is proven clean, into an isolated place first, and compares every file with the "
-        "manifest; a difference fails the step.",
+        "只恢复已证明干净且结论未过期的恢复点,先放到隔离区,再按文件哈希清单逐一比对;比对不符即失败。"
+        "其余的恢复点须两人批准(backup.restore_unproven)。",
+        "Restores only a point that is proven clean by proof that still counts, into an isolated place first, and "
+        "compares every file with the manifest; a difference fails the step. Any other point takes two people "
+        "(backup.restore_unproven).",
     )
     touches = Touches.ADDS
     options = RestoreOptions
@@ -39,22 +44,11 @@ class BackupRestore(Action[RestoreOptions]):
         """Look the point up, restore, compare."""
         place = context.inventory.place(options.place)
         point = yield from point_named(options.point)
-        if not point.verdict.proven_clean:
-            because = point.verdict.because
-            raise ProcedureFailed(
-                f"{point.id} 未证明干净:{because.zh}", f"{point.id} is not proven clean: {because.en}"
-            )
-        manifest = yield from manifest_of(point.id)
         source = context.inventory.asset(point.asset)
-        name = f"{context.run}-{point.archive}"
-        directory = f"{place.path.rstrip('/')}/{name}"
-        vault = context.inventory.vault(point.vault)
-        yield from engine_named(point.engine).restore(source, point, vault, context.keys, place.host, directory)
-        restored = yield from take_manifest(place.host, directory, "list the restored copy", assume=manifest)
-        if differences := compare(manifest, restored):
-            told = describe(differences)
-            raise ProcedureFailed(f"恢复结果与清单不符:{told.zh}", f"the restore differs from its manifest: {told.en}")
-        return {"directory": directory, "url": f"{place.url.rstrip('/')}/{name}/"}
+        freshness = yield from freshness_for(source, context, options.proof_lasts)
+        if doubt := unproven(point.verdict, freshness):
+            raise ProcedureFailed(f"{point.id} 未证明干净:{doubt.zh}", f"{point.id} is not proven clean: {doubt.en}")
+        return (yield from restore_into(point, place, context))
 
 
 action = BackupRestore()

@@ -1,15 +1,18 @@
-"""Prove the restore points of an asset by restoring them."""
+"""Prove the restore points of an asset by climbing the ladder of verification."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from backup.engine import engine_named
+from backup.verdicts import Freshness, due, standing
 from backup.verification import Candidate, Scratch, verify
 from playbooks.action import Action, Context, Options, Touches
-from playbooks.ledgers import enter_verdict, manifest_of, points_of, present_moment
-from secops.model.city import Asset, Place
-from secops.model.restore_point import Proof, RestorePoint, Verdict
-from secops.model.step import Procedure, ProcedureFailed, Rescan, under
+from playbooks.ledgers import enter_verdict, manifest_of, points_of
+from playbooks.proving import freshness_for, looks_at
+from playbooks.schema import Duration
+from secops.model.city import Asset
+from secops.model.restore_point import Proof, RestorePoint, Rung, Verdict
+from secops.model.step import Procedure, ProcedureFailed, under
 from secops.model.text import Text
 
 
@@ -21,11 +24,20 @@ class VerifyOptions(Options):
     place: str
     """Isolated place that the copies are restored into."""
     page: str = ""
-    """Page or website asset that the tree holds; looked at in the restored copy. Without it, clean stays unknown."""
+    """Page or website asset that the tree holds; looked at in the restored copy."""
     checks: tuple[str, ...] = ("page-tamper",)
     """Checks for the page."""
     only_unproven: bool = True
-    """Leave points alone that have a verdict already."""
+    """Leave points alone that have a verdict of that height which still counts."""
+    points: tuple[str, ...] = ()
+    """Ids of points; when left out, all of the asset."""
+    start: Rung = Rung.REPOSITORY
+    """The first rung: 1 repository, 2 sample, 3 restore. With 2, what is wrong elsewhere in a damaged vault is passed
+    over, and each copy is judged by what is read of it."""
+    upto: Rung = Rung.SCAN
+    """The last rung: 4 scan, 5 the business check of the started application."""
+    proof_lasts: Duration | None = None
+    """How long proof counts; when left out, twice what the tier's policy puts between two scans."""
 
 
 class BackupVerify(Action[VerifyOptions]):
@@ -34,9 +46,11 @@ class BackupVerify(Action[VerifyOptions]):
     name = "backup.verify"
     title = Text("恢复验证", "Verify by restore")
     describes = Text(
-        "把恢复点逐一恢复到隔离区:读回校验、按文件哈希清单比对、对恢复出的页面复测,写入结论(可读、可恢复、干净)。",
-        "Restores each point into an isolated place: reads it back, compares it file by file with the manifest, looks "
-        "at the restored page with the checks, and enters the verdict (readable, restorable, clean).",
+        "把恢复点逐级验证:存储检查、抽样读回、恢复到隔离区并按文件哈希清单比对、扫描恢复出的目录与页面、"
+        "(按需)启动应用做业务检查;止于首个未通过的一级,写入结论。",
+        "Climbs the ladder for each point: checks the repository, reads a sample, restores into an isolated place and "
+        "compares file by file with the manifest, scans the restored tree and page and, when asked, starts the "
+        "application and asks its business check. Stops at the first rung that fails, and enters the verdict.",
     )
     touches = Touches.ADDS
     options = VerifyOptions
@@ -45,14 +59,10 @@ class BackupVerify(Action[VerifyOptions]):
     def plan(self, options: VerifyOptions, context: Context) -> Procedure[Mapping[str, Any]]:
         """One point after the other; fails when one turns out broken, not when one turns out unclean."""
         source = context.inventory.asset(options.asset)
-        place = context.inventory.place(options.place)
         points = yield from points_of(source.id)
-        verdicts: dict[str, Verdict] = {}
-        for point in points:
-            if options.only_unproven and point.verdict.judged:
-                continue
-            proof = _prove(point, source, place, options, context)
-            verdicts[point.id] = yield from under(point.id, proof)
+        freshness = yield from freshness_for(source, context, options.proof_lasts)
+        chosen = [point for point in points if _wanted(point, options, freshness)]
+        verdicts = yield from _prove_all(chosen, source, options, context, freshness)
         broken = [name for name, verdict in verdicts.items() if Proof.NO in (verdict.readable, verdict.restorable)]
         if broken:
             because = verdicts[broken[0]].because
@@ -64,18 +74,46 @@ class BackupVerify(Action[VerifyOptions]):
         }
 
 
+def _wanted(point: RestorePoint, options: VerifyOptions, freshness: Freshness) -> bool:
+    if options.points:
+        return point.id in options.points
+    return not options.only_unproven or due(point.verdict, options.upto, freshness)
+
+
+def _prove_all(
+    points: list[RestorePoint], source: Asset, options: VerifyOptions, context: Context, freshness: Freshness
+) -> Procedure[dict[str, Verdict]]:
+    """The repository is checked once per vault: what is wrong with it is wrong for each copy in it."""
+    checked: dict[str, Verdict] = {}
+    verdicts: dict[str, Verdict] = {}
+    for point in points:
+        known = checked.get(point.vault)
+        if known and known.failed is Rung.REPOSITORY:
+            seen = known
+        else:
+            passed = Rung.REPOSITORY if known else Rung(options.start - 1)
+            seen = yield from under(point.id, _prove(point, source, options, context, freshness, passed))
+            checked.setdefault(point.vault, seen)
+        verdicts[point.id] = standing(point.verdict, seen)
+        yield from enter_verdict(point.id, verdicts[point.id])
+    return verdicts
+
+
 def _prove(
-    point: RestorePoint, source: Asset, place: Place, options: VerifyOptions, context: Context
+    point: RestorePoint,
+    source: Asset,
+    options: VerifyOptions,
+    context: Context,
+    freshness: Freshness,
+    passed: Rung,
 ) -> Procedure[Verdict]:
+    place = context.inventory.place(options.place)
     manifest = yield from manifest_of(point.id)
-    judged = yield from present_moment()
     vault = context.inventory.vault(point.vault)
-    scratch = Scratch(place.host, place.path)
-    at = f"{place.url.rstrip('/')}/{point.archive}/"
-    rescan = Rescan(options.page, options.checks, at=at) if options.page else None
+    looks = looks_at(point, source, place, context.inventory, options.page, options.checks)
     candidate = Candidate(engine_named(point.engine), source, point, vault, context.keys, manifest)
-    verified = yield from verify(candidate, scratch, judged, rescan)
-    yield from enter_verdict(point.id, verified.verdict)
+    scratch = Scratch(place.host, place.path)
+    verified = yield from verify(candidate, scratch, freshness.moment, looks, options.upto, passed)
     return verified.verdict
 
 

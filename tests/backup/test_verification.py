@@ -9,10 +9,10 @@ from backup.copying import Copy, take_copy
 from backup.engine import Engine
 from backup.engines.borg import borg
 from backup.manifest import Manifest
-from backup.verification import Candidate, Scratch, Verified, verify
+from backup.verification import Candidate, Looks, Scratch, Verified, verify
 from secops.execution.executor import Boundary
 from secops.execution.runner import failure
-from secops.model.restore_point import Proof
+from secops.model.restore_point import Proof, Rung
 from secops.model.step import LOCAL, Procedure, ProcedureFailed, Rescan, Result, Trouble
 from tests.backup.performing import Performing, Scanner
 from tests.backup.shelf import FIRST, Shelf, later, make_shelf
@@ -22,6 +22,7 @@ from tests.contracts.test_engine import flip_a_byte
 pytestmark = pytest.mark.slow
 
 RESCAN = Rescan("site", ("page-tamper",), at="http://127.0.0.1:1/x/")
+LOOKS = Looks((RESCAN,))
 
 
 @pytest.fixture
@@ -58,14 +59,12 @@ def verified(
     shelf: Shelf,
     copied: Copy,
     scratch: Scratch,
-    rescan: Rescan | None = None,
+    looks: Looks | None = None,
     manifest: Manifest | None = None,
 ) -> Verified:
     expected = manifest or copied.manifest
     outcome = performing.run(
-        verify(
-            Candidate(borg, shelf.source, copied.point, shelf.vault, shelf.keys, expected), scratch, later(9), rescan
-        )
+        verify(Candidate(borg, shelf.source, copied.point, shelf.vault, shelf.keys, expected), scratch, later(9), looks)
     )
     assert not Path(scratch.folder(copied.point)).exists(), "scratch is cleaned up"
     assert outcome.verdict.judged == later(9)
@@ -87,10 +86,20 @@ def test_a_new_copy_has_a_point_and_its_manifest(copied: Copy, shelf: Shelf) -> 
 def test_a_good_copy_is_proven(
     performing: Performing, shelf: Shelf, copied: Copy, scratch: Scratch, scanner: Scanner
 ) -> None:
-    outcome = verified(performing, shelf, copied, scratch, RESCAN)
+    outcome = verified(performing, shelf, copied, scratch, LOOKS)
     assert outcome.verdict.proven_clean
     assert scanner.asked == [RESCAN]
-    assert outcome.verdict.because.en == "restored, equal to its manifest, and clean"
+    verdict = outcome.verdict
+    assert verdict.because.en == "restored, equal to its manifest, and clean"
+    assert (verdict.rung, verdict.failed, verdict.proven, verdict.rules) == (
+        Rung.SCAN,
+        Rung.NONE,
+        later(9),
+        "page-tamper",
+    )
+    assert [each.rung for each in outcome.climbed] == [Rung.REPOSITORY, Rung.SAMPLE, Rung.RESTORE, Rung.SCAN]
+    assert verdict.seconds > 0.1
+    assert verdict.read_bytes > copied.point.size_bytes
 
 
 def test_without_a_scan_clean_stays_unknown(
@@ -103,7 +112,7 @@ def test_an_infected_copy_is_not_clean(
     performing: Performing, shelf: Shelf, copied: Copy, scratch: Scratch, scanner: Scanner
 ) -> None:
     scanner.result = failure(Trouble.FAILED, zh="隐藏链接", en="hidden link to casino.example")
-    outcome = verified(performing, shelf, copied, scratch, RESCAN)
+    outcome = verified(performing, shelf, copied, scratch, LOOKS)
     assert proofs(outcome) == (Proof.YES, Proof.YES, Proof.NO)
     assert "casino.example" in outcome.verdict.because.en
 
@@ -112,14 +121,14 @@ def test_a_scan_that_did_not_run_proves_nothing(
     performing: Performing, shelf: Shelf, copied: Copy, scratch: Scratch, scanner: Scanner
 ) -> None:
     scanner.result = failure(Trouble.UNREACHABLE, zh="连不上", en="no answer")
-    assert proofs(verified(performing, shelf, copied, scratch, RESCAN)) == (Proof.YES, Proof.YES, Proof.UNKNOWN)
+    assert proofs(verified(performing, shelf, copied, scratch, LOOKS)) == (Proof.YES, Proof.YES, Proof.UNKNOWN)
 
 
 def test_a_flipped_byte_in_the_vault_is_seen(
     performing: Performing, shelf: Shelf, copied: Copy, scratch: Scratch
 ) -> None:
     flip_a_byte(shelf.repository)
-    outcome = verified(performing, shelf, copied, scratch, RESCAN)
+    outcome = verified(performing, shelf, copied, scratch, LOOKS)
     assert proofs(outcome) == (Proof.NO, Proof.UNKNOWN, Proof.UNKNOWN)
     assert "the copy is damaged" in outcome.verdict.because.en
 
@@ -156,7 +165,7 @@ def test_a_restored_tree_that_differs_is_seen(
             Candidate(engine, shelf.source, copied.point, shelf.vault, shelf.keys, copied.manifest),
             scratch,
             later(9),
-            RESCAN,
+            LOOKS,
         )
     )
     assert proofs(outcome) == (Proof.YES, Proof.NO, Proof.UNKNOWN)
@@ -181,7 +190,8 @@ def test_no_room_to_restore_proves_nothing(performing: Performing, shelf: Shelf,
             later(9),
         )
     )
-    assert proofs(outcome) == (Proof.YES, Proof.UNKNOWN, Proof.UNKNOWN)
+    assert proofs(outcome) == (Proof.UNKNOWN, Proof.UNKNOWN, Proof.UNKNOWN)
+    assert (outcome.verdict.rung, outcome.verdict.failed) == (Rung.SAMPLE, Rung.RESTORE)
     assert (tmp_path / "scratch").read_text() == "a file, not a directory"
 
 
@@ -235,7 +245,7 @@ def test_a_rehearsal_ends_well_and_changes_nothing(performing: Performing, tmp_p
             Candidate(borg, shelf.source, copied.point, shelf.vault, shelf.keys, copied.manifest),
             scratch,
             later(9),
-            RESCAN,
+            LOOKS,
         )
     )
     assert not Path(shelf.vault.location).exists()
@@ -253,7 +263,7 @@ def test_a_verification_that_was_killed_is_resumed(
             Candidate(borg, shelf.source, copied.point, shelf.vault, shelf.keys, copied.manifest),
             scratch,
             later(9),
-            RESCAN,
+            LOOKS,
         )
 
     outcome = performing.interrupt_and_resume(plan, boundary, step)
