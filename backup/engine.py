@@ -57,6 +57,18 @@ class Copied:
     """What a restore must equal, when the engine made what it copied; None: the listing of the source's directory."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What a vault holds of one source."""
+
+    archives: tuple[str, ...]
+    """Names of the complete archives, oldest first."""
+    identity: str = ""
+    """What tells this repository and its key from any other; empty: the engine cannot say."""
+    size_bytes: int = 0
+    """What they take together; 0: the engine cannot say."""
+
+
 class EngineOptions(BaseModel):
     """What an engine wants to know of an asset beyond the inventory; the base of the model in the engine's file."""
 
@@ -97,6 +109,19 @@ class Engine(ABC):
     @abstractmethod
     def points(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[tuple[str, ...]]:
         """Names of the complete archives in the vault, oldest first."""
+
+    def stock(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[Stock]:
+        """What the vault holds of the source, and in what."""
+        return Stock((yield from self.points(source, vault, keys)))
+
+    def at_rest(self, directory: str) -> tuple[str, ...]:
+        """How a command line begins under which nobody changes the repository in that directory; without any key.
+
+        Raises ProcedureFailed for an engine whose repositories cannot be copied as files.
+        """
+        raise ProcedureFailed(
+            f"{self.name} 的存储不能作为文件复制", f"repositories of {self.name} cannot be copied as files"
+        )
 
     @abstractmethod
     def read_check(self, source: Asset, vault: Vault, keys: Keys, archive: str) -> Procedure[None]:

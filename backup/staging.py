@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from backup.engine import Copied, Engine, Keys, refuse_moment
+from backup.engine import Copied, Engine, Keys, Stock, refuse_moment
 from backup.engines.borg import borg
 from backup.listing import take_manifest
 from secops.model.city import Asset, Vault
 from secops.model.restore_point import RestorePoint
-from secops.model.step import Command, Procedure, Step, require
+from secops.model.step import Command, Procedure, ProcedureFailed, Step, require
 
 
 class Staged(Engine):
@@ -28,18 +28,39 @@ class Staged(Engine):
         yield from borg.prepare(source, vault, keys)
 
     def backup(self, source: Asset, vault: Vault, keys: Keys, archive: str, taken: datetime) -> Procedure[Copied]:
+        yield from borg.prepare(source, vault, keys)
+        if archive in (yield from borg.points(source, vault, keys)):
+            copied = yield from borg.backup(source, vault, keys, archive, taken)
+            return replace(copied, manifest=(yield from borg.contents(source, vault, keys, archive)))
         folder = f"{keys.state_directory}/staging/{archive}"
         yield from _clear(source.host, folder)
         made = yield Step("make the staging folder", _make(source.host, folder), changes=True)
         require(made, f"无法建立暂存目录 {folder}", f"cannot make the staging folder {folder}")
-        yield from self.stage(source, keys, folder, taken)
-        manifest = yield from take_manifest(source.host, folder, "list what was staged")
-        copied = yield from borg.backup(replace(source, path=folder), vault, keys, archive, taken)
+        # Not `finally`: a generator that is closed must not yield, and a run that was killed clears when resumed.
+        try:
+            copied = yield from self._stage_and_keep(replace(source, path=folder), vault, keys, archive, taken)
+        except ProcedureFailed:
+            yield from _clear(source.host, folder, "clear the staging folder of the failed try")
+            raise
         yield from _clear(source.host, folder, "clear the staging folder")
+        return copied
+
+    def _stage_and_keep(
+        self, staged: Asset, vault: Vault, keys: Keys, archive: str, taken: datetime
+    ) -> Procedure[Copied]:
+        yield from self.stage(staged, keys, staged.path, taken)
+        manifest = yield from take_manifest(staged.host, staged.path, "list what was staged")
+        copied = yield from borg.backup(staged, vault, keys, archive, taken)
         return replace(copied, manifest=manifest)
 
     def points(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[tuple[str, ...]]:
         return (yield from borg.points(source, vault, keys))
+
+    def stock(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[Stock]:
+        return (yield from borg.stock(source, vault, keys))
+
+    def at_rest(self, directory: str) -> tuple[str, ...]:
+        return borg.at_rest(directory)
 
     def check_repository(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[None]:
         yield from borg.check_repository(source, vault, keys)

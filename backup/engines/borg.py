@@ -5,15 +5,18 @@ that changed is remarked, a file that could not be read makes the copy incomplet
 for and never broken by us: borg itself drops the lock of a process that it knows to be dead.
 """
 
+import hashlib
 import json
 import re
 import shlex
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from backup.engine import Copied, CopyBroken, Engine, Keys, refuse_moment
+from backup.engine import Copied, CopyBroken, Engine, Keys, Stock, refuse_moment
+from backup.ssh import ssh_argv
 from secops.model.city import Asset, AssetKind, Vault
 from secops.model.restore_point import RestorePoint
 from secops.model.step import Command, Procedure, ProcedureFailed, Result, Step, require
@@ -25,6 +28,9 @@ _SET_ASIDE = 9
 _LOCK_WAIT_SECONDS = "60"
 _SHORT_SECONDS = 180.0
 _LONG_SECONDS = 24 * 3600.0
+_OUTPUT_LIMIT_BYTES = 4 * 1024 * 1024
+_ARGUMENTS_BYTES = 64 * 1024
+_UNCOUNTED = re.compile(r"Include pattern '.*' never matched\.")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LEFT_ALONE = re.compile(r": file changed while we backed it up$")
 _VAGUE = "Connection closed by remote host"
@@ -33,6 +39,9 @@ _NO_ARCHIVES = '{"archives": []}'
 _NOT_FOUND = 127
 """How `env` and shells end when the program is not there."""
 _SAMPLE_COPY = '{"archive": {"duration": 0, "stats": {"deduplicated_size": 0}}}'
+_SAMPLE_REPOSITORY = '{"repository": {"id": ""}, "encryption": {"mode": ""}, "cache": {"stats": {"unique_csize": 0}}}'
+_AT_ONCE = 200
+"""Copies that one command takes out."""
 _NO_REPOSITORY = re.compile(r"Repository \S+ does not exist")
 
 
@@ -94,6 +103,48 @@ class Borg(Engine):
         names = [str(archive["name"]) for archive in json.loads(listed.output)["archives"]]
         return tuple(name for name in names if not name.endswith(INCOMPLETE))
 
+    def stock(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[Stock]:
+        """The identity is that of the repository, which its key is bound to, and the kind of the key."""
+        archives = yield from self.points(source, vault, keys)
+        repository = _repository(source.host, source, vault, keys)
+        told = yield Step(
+            "measure the repository",
+            repository.borg("info", "--json", repository.address),
+            assume=_SAMPLE_REPOSITORY,
+            timeout_seconds=_SHORT_SECONDS,
+        )
+        yield from _must(repository, told, f"无法查看备份库 {vault.id}", f"cannot look into vault {vault.id}")
+        found = json.loads(told.output)
+        identity = f"{found['repository']['id']} {found['encryption']['mode']}"
+        return Stock(archives, identity, int(found["cache"]["stats"]["unique_csize"]))
+
+    def at_rest(self, directory: str) -> tuple[str, ...]:
+        return ("borg", "with-lock", "--lock-wait", _LOCK_WAIT_SECONDS, directory)
+
+    def expire(self, source: Asset, vault: Vault, keys: Keys, host: str, archives: Sequence[str]) -> Procedure[None]:
+        """On the disk itself: `--append-only` binds those who come over ssh."""
+        here = replace(vault, location=vault.directory, host=host, pulls_from="")
+        repository = _repository(host, source, here, keys)
+        held = yield from self.points(replace(source, host=host), here, keys)
+        for start in range(0, len(archives), _AT_ONCE):
+            doomed = [name for name in archives[start : start + _AT_ONCE] if name in held]
+            if not doomed:
+                continue
+            deleted = yield Step(
+                f"take copies out, from number {start + 1}",
+                repository.borg("delete", repository.archive(doomed[0]), *doomed[1:]),
+                changes=True,
+                timeout_seconds=_LONG_SECONDS,
+            )
+            yield from _must(repository, deleted, f"无法清理 {vault.id}", f"cannot take copies out of {vault.id}")
+        compacted = yield Step(
+            "give back their room",
+            repository.borg("compact", repository.address),
+            changes=True,
+            timeout_seconds=_LONG_SECONDS,
+        )
+        yield from _must(repository, compacted, f"无法压缩 {vault.id}", f"cannot compact {vault.id}")
+
     def read_check(self, source: Asset, vault: Vault, keys: Keys, archive: str) -> Procedure[None]:
         """`extract --dry-run` authenticates every chunk of this copy; `check --verify-data` would read all copies."""
         repository = _repository(source.host, source, vault, keys)
@@ -104,6 +155,55 @@ class Borg(Engine):
             timeout_seconds=_LONG_SECONDS,
         )
         yield from _must(repository, read, f"备份 {archive} 读不回来", f"the copy {archive} cannot be read back")
+
+    def check_repository(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[None]:
+        """Reads every segment on the vault's side and compares its checksums; needs no key and sees no file."""
+        repository = _repository(source.host, source, vault, keys)
+        checked = yield Step(
+            "check the repository",
+            repository.borg("check", "--repository-only", repository.address),
+            assume="-",
+            timeout_seconds=_LONG_SECONDS,
+        )
+        if checked.exit_code == 1 and not checked.ok:
+            first = next((line for line in checked.error_output.splitlines() if line.strip()), checked.reason)
+            raise CopyBroken(
+                f"备份库 {vault.id} 的存储检查未通过,备份已损坏:{first}",
+                f"vault {vault.id} failed its check, the copy is damaged: {first}",
+            )
+        yield from _must(repository, checked, f"无法检查备份库 {vault.id}", f"cannot check vault {vault.id}")
+
+    def read_sample(self, source: Asset, vault: Vault, keys: Keys, archive: str, percent: int) -> Procedure[None]:
+        """Reads whole files, chosen anew each time; a copy whose listing passes what a result holds is read in full."""
+        repository = _repository(source.host, source, vault, keys)
+        listed = yield Step(
+            "list the files of the copy",
+            repository.borg("list", "--format", "{type} {size} {path}{NUL}", repository.archive(archive)),
+            assume="\0",
+            timeout_seconds=_LONG_SECONDS,
+        )
+        yield from _must(repository, listed, f"备份 {archive} 读不出目录", f"the copy {archive} cannot be listed")
+        turn = yield Step("look at the clock for a sample", Command(source.host, ("date", "+%s")))
+        require(turn, f"{source.host} 没有给出时间", f"{source.host} does not tell the time")
+        chosen = sample_of(listed.output, percent, turn.output.strip())
+        if chosen is None:
+            yield from self.read_check(source, vault, keys, archive)
+            return
+        if not chosen:
+            return
+        read = yield Step(
+            "read a sample back",
+            repository.borg(
+                "extract", "--dry-run", repository.archive(archive), *(f"pf:{path}" for path in chosen), good=(0, 1)
+            ),
+            timeout_seconds=_LONG_SECONDS,
+        )
+        # Borg does not count matches of full paths, and so remarks that each "never matched".
+        remarks = [line for line in read.error_output.splitlines() if line and not _UNCOUNTED.fullmatch(line)]
+        honest = read if not remarks else replace(read, ok=False, error_output="\n".join(remarks))
+        yield from _must(
+            repository, honest, f"备份 {archive} 抽样读不回来", f"a sample of {archive} cannot be read back"
+        )
 
     def restore(
         self,
@@ -136,6 +236,33 @@ class Borg(Engine):
 
 
 borg = Borg()
+
+
+def sample_of(listed: str, percent: int, turn: str) -> tuple[str, ...] | None:
+    """Files that hold about so much of the copy, others for another `turn`; None when all of it is to be read.
+
+    `listed` is `{type} {size} {path}` of each, ended by NUL. Names that no argument can carry are never chosen.
+    """
+    if percent >= 100 or len(listed.encode("utf-8", "surrogateescape")) >= _OUTPUT_LIMIT_BYTES:
+        return None
+    files = [(int(size), path) for kind, size, path in _columns(listed) if kind == "-"]
+    wanted, chosen, length = sum(size for size, _ in files) * percent / 100, list[str](), 0
+    for size, path in sorted(files, key=lambda file: hashlib.sha256(f"{turn}{file[1]}".encode()).digest()):
+        length += len(path.encode()) + 4
+        if wanted <= 0 or length > _ARGUMENTS_BYTES:
+            break
+        if path.isprintable() and "\ufffd" not in path:
+            chosen.append(path)
+            wanted -= size
+    return tuple(chosen) if chosen or not files else None
+
+
+def _columns(listed: str) -> Iterator[tuple[str, str, str]]:
+    for line in listed.split("\0"):
+        kind, _, rest = line.partition(" ")
+        size, _, path = rest.partition(" ")
+        if path and path.encode("utf-8", "replace").decode() == path:
+            yield kind, size, path
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +304,7 @@ class _Repository:
         where = urlsplit(self.address)
         port = ("-p", str(where.port)) if where.port else ()
         user = f"{where.username}@" if where.username else ""
-        return Command(self.host, (*_ssh(self.keys), *port, f"{user}{where.hostname}", "borg", "--version"))
+        return Command(self.host, (*ssh_argv(self.keys), *port, f"{user}{where.hostname}", "borg", "--version"))
 
     def _environment(self) -> dict[str, str]:
         environment = {
@@ -187,7 +314,7 @@ class _Repository:
             "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes",
             "LC_ALL": "C.UTF-8",
         }
-        return environment | ({"BORG_RSH": shlex.join(_ssh(self.keys))} if self.over_ssh else {})
+        return environment | ({"BORG_RSH": shlex.join(ssh_argv(self.keys))} if self.over_ssh else {})
 
 
 def _repository(host: str, source: Asset, vault: Vault, keys: Keys) -> _Repository:
@@ -204,23 +331,10 @@ def _repository(host: str, source: Asset, vault: Vault, keys: Keys) -> _Reposito
         )
     if not _SAFE_NAME.fullmatch(source.id):
         raise ProcedureFailed(f"资产标识 {source.id!r} 不能作为目录名", f"{source.id!r} cannot name a directory")
+    if vault.pulls_from:
+        # Borg remembers how new a repository was; the copy of one that it knows, always a little older, is another one.
+        keys = replace(keys, state_directory=f"{keys.state_directory}/{vault.id}")
     return _Repository(host, f"{vault.location.rstrip('/')}/{source.id}", keys)
-
-
-def _ssh(keys: Keys) -> tuple[str, ...]:
-    """The ssh that borg runs: pinned host keys, our identity alone, never a question, and an end to silence."""
-    options = {
-        "UserKnownHostsFile": f'"{keys.ssh_known_hosts}"',
-        "GlobalKnownHostsFile": "/dev/null",
-        "StrictHostKeyChecking": "yes",
-        "BatchMode": "yes",
-        "ConnectTimeout": "10",
-        "ServerAliveInterval": "10",
-        "ServerAliveCountMax": "3",
-    }
-    identity = ("-i", keys.ssh_identity, "-o", "IdentitiesOnly=yes") if keys.ssh_identity else ()
-    chosen = (part for name, value in options.items() for part in ("-o", f"{name}={value}"))
-    return ("ssh", "-F", "/dev/null", *identity, *chosen)
 
 
 def _measure(repository: _Repository, archive: str, taken: datetime) -> Procedure[Copied]:
@@ -279,6 +393,7 @@ def _copied(made: dict[str, Any], archive: str, taken: datetime, warnings: tuple
         archive,
         taken,
         added_bytes=int(made["stats"]["deduplicated_size"]),
+        packed_bytes=int(made["stats"].get("compressed_size", 0)),
         seconds=float(made["duration"]),
         warnings=warnings,
     )
@@ -292,7 +407,9 @@ def _full(vault: Vault, detail: str) -> ProcedureFailed:
 
 
 _BROKEN = re.compile(
-    r"Data integrity error[^\n]*|[^\n]*chunk[^\n]*missing[^\n]*|Archive \S+ does not exist|ObjectNotFound[^\n]*"
+    r"Data integrity error[^\n]*|[^\n]*chunk[^\n]*missing[^\n]*|Archive \S+ does not exist|ObjectNotFound[^\n]*|"
+    r"FileNotFoundError: [^\n]*/data/\d+/\d+'|\S*UnpackException[^\n]*|binascii\.Error[^\n]*|"
+    r"[^\n]*is not a valid repository[^\n]*"
 )
 _FULL = re.compile(r"[^\n]*No space left on device[^\n]*|[^\n]*storage quota[^\n]*|[^\n]*Insufficient free space[^\n]*")
 _CAUSES = (
