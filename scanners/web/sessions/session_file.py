@@ -231,7 +231,8 @@ def _wrong_with(step: BrowserStep) -> Text | None:
         listed = ", ".join(_VERBS)
         return Text(f"每一步须写明一个动作,且只写一个:{listed}", f"a step says exactly one of {listed}")
     (verb,) = step.verbs
-    if (step.value is not None) != (verb in _WITH_VALUE):
-        with_value = ", ".join(_WITH_VALUE)
-        return Text(f"value 须且只须与 {with_value} 同写", f"value belongs to {with_value}, and to these alone")
+    if step.value is None and verb in _WITH_VALUE:
+        return Text(f"{verb} 须写明 value", f"{verb} needs a value")
+    if step.value is not None and verb not in _WITH_VALUE:
+        return Text(f"{verb} 不使用 value", f"{verb} has no value")
     return None
