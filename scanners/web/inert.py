@@ -13,8 +13,8 @@ from scanners.web.message import Answer, Request, Response, Target
 from scanners.web.points import Point, Where
 from scanners.web.writing import in_cookie
 
-_MARK = "jdnq7"
-_VALUES = (_MARK, f"{_MARK}'\"<({{")
+MARK = "jdnq7"
+VALUES = (MARK, f"{MARK}'\"<({{")
 """A plain word, and one that trips over whatever reads it."""
 _PASSING = re.compile(rb"[0-9a-fA-F]{8,}|\d+")
 _MOST_NOISE = 0.02
@@ -42,13 +42,23 @@ class Usual:
     """Asked twice, it gave the same text."""
 
     def is_like(self, response: Response) -> bool:
-        """Whether another answer says the same."""
-        other = _usual(response, self.steady)
-        if (self.status, self.place) != (other.status, other.place) or _MARK.encode() in response.body:
+        """Whether another answer says the same, and shows nothing of what was put in."""
+        return MARK.encode() not in response.body and self.is_as(usual_of(response, self.steady))
+
+    def is_as(self, other: "Usual") -> bool:
+        """Whether two answers say the same."""
+        if (self.status, self.place) != (other.status, other.place):
             return False
         if self.steady:
             return self.text == other.text
         return abs(self.length - other.length) <= _MOST_NOISE * max(self.length, 200)
+
+
+def usual_of(response: Response, steady: bool) -> Usual:
+    """What an answer says, without numbers."""
+    text = _PASSING.sub(b"", response.body)
+    place = _PASSING.sub(b"", response.header("location").encode("latin-1", "replace")).decode("latin-1")
+    return Usual(response.status, place, text, len(text), steady)
 
 
 async def without_inert(
@@ -58,42 +68,58 @@ async def without_inert(
 
     Points of fields that the request has itself are kept. No answer proves nothing: then all are kept.
     """
-    learned = [point for point in points if _is_learned(point)]
-    if not learned:
-        return tuple(points)
-    prober = _Prober(sends, learned[0].target, learned[0].request, session)
-    live = {(point.where, point.name) for point in await prober.live(learned)}
-    return tuple(point for point in points if not _is_learned(point) or (point.where, point.name) in live)
+    if not points:
+        return ()
+    return await Prober(sends, points[0].target, points[0].request, session).without_inert(points)
 
 
 async def is_inert(sends: Sends, point: Point, *, session: CookieJar | None = None) -> bool:
     """Whether changing this one point changes nothing."""
-    prober = _Prober(sends, point.target, point.request, session)
+    prober = Prober(sends, point.target, point.request, session)
     usual = await prober.usual()
     if usual is None:
         return False
-    for value in _VALUES:
+    for value in VALUES:
         response = await prober.ask(point.inject(value))
         if response is None or not usual.is_like(response):
             return False
     return True
 
 
-class _Prober:
-    def __init__(self, sends: Sends, target: Target, request: Request, session: CookieJar | None) -> None:
+class Prober:
+    """Looks at what changes the answer to one request."""
+
+    def __init__(self, sends: Sends, target: Target, request: Request, session: CookieJar | None = None) -> None:
         self._sends = sends
         self._target = target
         self._request = request
         self._session = session
+        self._usual: Usual | None = None
 
     async def usual(self) -> Usual | None:
-        first, second = await self.ask(self._request), await self.ask(self._request)
-        if first is None or second is None:
-            return None
-        steady = _usual(first, True).text == _usual(second, True).text
-        return _usual(second, steady)
+        """How the request is answered as it is; None when it is not."""
+        if self._usual is None:
+            first, second = await self.ask(self._request), await self.ask(self._request)
+            if first is None or second is None:
+                return None
+            steady = usual_of(first, True).text == usual_of(second, True).text
+            self._usual = usual_of(second, steady)
+        return self._usual
 
-    async def live(self, points: Sequence[Point]) -> list[Point]:
+    async def without_inert(self, points: Sequence[Point]) -> tuple[Point, ...]:
+        """The points without those that were learned elsewhere and change nothing."""
+        learned = [point for point in points if is_learned(point)]
+        if not learned:
+            return tuple(points)
+        live = {(point.where, point.name) for point in await self._live(learned)}
+        return tuple(point for point in points if not is_learned(point) or (point.where, point.name) in live)
+
+    async def ask(self, request: Request) -> Response | None:
+        """What another request is answered with; None when there is no whole answer."""
+        answer = await self._sends.exchange(self._target, request, session=self._session)
+        return None if answer.failure else answer.response
+
+    async def _live(self, points: Sequence[Point]) -> list[Point]:
         """Those that change the answer."""
         usual = await self.usual()
         if usual is None:
@@ -111,15 +137,16 @@ class _Prober:
         return [*await self._halved(usual, points[:middle]), *await self._halved(usual, points[middle:])]
 
     async def _changes_nothing(self, usual: Usual, points: Iterable[Point]) -> bool:
-        for value in _VALUES:
+        for value in VALUES:
             response = await self.ask(_all_at_once(self._request, points, value))
             if response is None or not usual.is_like(response):
                 return False
         return True
 
-    async def ask(self, request: Request) -> Response | None:
-        answer = await self._sends.exchange(self._target, request, session=self._session)
-        return None if answer.failure else answer.response
+
+def is_learned(point: Point) -> bool:
+    """Whether the request does not have it: its name is used elsewhere on the site."""
+    return point.is_new and point.where in (Where.HEADER, Where.COOKIE)
 
 
 def _all_at_once(request: Request, points: Iterable[Point], value: str) -> Request:
@@ -140,13 +167,3 @@ def _with_cookie(request: Request, name: str, value: str) -> Request:
             changed = (header, f"{present}; {written}")
             return replace(request, headers=(*request.headers[:index], changed, *request.headers[index + 1 :]))
     return replace(request, headers=(*request.headers, ("Cookie", written)))
-
-
-def _is_learned(point: Point) -> bool:
-    return point.is_new and point.where in (Where.HEADER, Where.COOKIE)
-
-
-def _usual(response: Response, steady: bool) -> Usual:
-    text = _PASSING.sub(b"", response.body)
-    place = _PASSING.sub(b"", response.header("location").encode("latin-1", "replace")).decode("latin-1")
-    return Usual(response.status, place, text, len(text), steady)

@@ -1,8 +1,9 @@
 """`secops scan web`: templates and our own checks against web sites, with a ledger of what was tested."""
 
 import os
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from scanners.safety import Safety
 from secops.cli.options import AsJson
 from secops.cli.tables import console, plain, print_json
 from secops.cli.web_scan_views import plan_as_json, show_plan, show_scanned
+from secops.execution.secrets import Secrets
 from secops.model.city import Asset
 from secops.model.text import Text
 from secops.service.authorising import authorised_scope
@@ -34,6 +36,7 @@ HELP = say(
     en="Scan web sites: templates (nuclei's format), crawl, active and passive checks. Every (target, check) ends; too "
     "little tested is incomplete. Exit codes: 0 nothing found, 1 something found, 2 bad input, 3 incomplete.",
 )
+_NAME = re.compile(r"[A-Za-z_][\w-]*")
 Urls = Annotated[list[str] | None, typer.Argument(metavar="URL...", help=say(zh="目标网址。", en="The targets."))]
 Targets = Annotated[
     Path | None, typer.Option(metavar="FILE", help=say(zh="目标文件,每行一个网址。", en="File of targets, one a line."))
@@ -98,6 +101,17 @@ Render = Annotated[
         help=say(
             zh="爬取时用 Chromium 渲染由脚本生成的页面(需要 Playwright)。",
             en="When crawling, show pages that scripts make in Chromium (needs Playwright).",
+        ),
+    ),
+]
+Variables = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--var",
+        metavar="NAME=VALUE",
+        help=say(
+            zh="模板变量的值,如 username=…;值可为 ${env:X}、${file:x} 引用。可重复。",
+            en="Value of a variable of templates, as username=…; it may be a reference: ${env:X}, ${file:x}. Repeatable.",
         ),
     ),
 ]
@@ -199,6 +213,7 @@ def web(
     connections: Connections = 8,
     session: SessionFiles = None,
     render: Render = False,
+    var: Variables = None,
     output: Output = None,
     plan: Plan = False,
     no_gating: NoGating = False,
@@ -235,6 +250,7 @@ def web(
             gating=not no_gating,
             render=render,
             sessions=tuple(session or ()),
+            variables=_variables(var or ()),
             seed=seed,
             enough=enough,
             listens_at=listen_at,
@@ -301,6 +317,19 @@ def _user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jindun" / "templates"
 
 
+def _variables(written: Iterable[str]) -> dict[str, str]:
+    """Raises BadInput for what is no NAME=VALUE, and for secrets that cannot be had."""
+    resolve = Secrets(Path()).resolve
+    given = {}
+    for one in written:
+        name, sign, value = one.partition("=")
+        if not sign or not _NAME.fullmatch(name):
+            # What was typed may hold a password: it is not repeated.
+            raise BadInput(Text("--var 须写为 名称=值", "--var is written NAME=VALUE"))
+        given[name] = resolve(value)
+    return given
+
+
 def _targets(path: Path | None) -> list[str]:
     if path is None:
         return []
@@ -324,7 +353,7 @@ def _as_json(scanned: WebScanned, recorded: Recorded, lines: list[dict[str, Any]
     return {
         "scan": scanned.id,
         "complete": scanned.ledger.complete,
-        "requests": scanned.tally.sent,
+        "requests": scanned.tally.sent + scanned.tally.others,
         "targets": [
             {"url": one.site, "share": round(one.share, 4), **{outcome.value: n for outcome, n in one.counts.items()}}
             for one in scanned.ledger.coverage()

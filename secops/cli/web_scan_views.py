@@ -74,8 +74,11 @@ def show_scanned(scanned: WebScanned, recorded: Recorded | None) -> None:
     ledger, tally = scanned.ledger, scanned.tally
     severities = Counter(found.severity for _, found in ledger.found)
     listed = ", ".join(f"{one.value} {severities[one]}" for one in reversed(Severity) if severities[one])
-    zh = f"扫描 {scanned.id}:发现 {len(ledger.found)}({listed or '无'});模板请求 {tally.sent},为 {tally.asked} 次所需"
-    en = f"scan {scanned.id}: {len(ledger.found)} found ({listed or 'nothing'}); {tally.sent} requests of templates for {tally.asked} asked"
+    zh = f"扫描 {scanned.id}:发现 {len(ledger.found)}({listed or '无'})"
+    en = f"scan {scanned.id}: {len(ledger.found)} found ({listed or 'nothing'})"
+    screen.print(plain(say(zh=zh, en=en)))
+    zh = f"模板请求 {tally.sent},为 {tally.asked} 次所需;爬取与检查请求 {tally.others}"
+    en = f"{tally.sent} requests of templates for {tally.asked} asked, {tally.others} of crawl and checks"
     screen.print(plain(say(zh=zh, en=en)))
     if ledger.discarded:
         zh = f"丢弃 {ledger.discarded} 处匹配:随机路径同样匹配,或重放未再现"

@@ -3,9 +3,9 @@
 import asyncio
 import gc
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
@@ -87,11 +87,15 @@ class WebWish:
     """Show pages that scripts make in a browser, too."""
     sessions: tuple[Path, ...] = ()
     """How the first person logs in, and a second one."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """What templates leave to the user to say, as a name and a password to log in with."""
     seed: str = "1"
     enough: float = ENOUGH
     """Share of what applies that must be tested."""
     listens_at: str = "127.0.0.1"
     """Where calls from the sites are heard; empty: nowhere."""
+    late_seconds: float = 5.0
+    """How long such calls are waited for after the last bait."""
     max_pages: int = 2000
     journal: Path | None = None
     journals: Path | None = None
@@ -302,6 +306,7 @@ class _WebScan:
             {
                 "sites": {str(site): len(indices) for site, indices in self.assigned.items()},
                 "templates": sorted((one.identity, one.digest) for one in self.repertoire.templates),
+                "variables": sorted(wish.variables),
                 "manner": [wish.profile.value, wish.seed, wish.gating, wish.checks and not wish.jobs]
                 + ["render"] * wish.render,
             }
@@ -319,6 +324,16 @@ class _WebScan:
     def _take(self, entry: Entry) -> None:
         """One more has ended."""
         self._count(entry)
+        if self._journal is not None:
+            self._journal.append(entry)
+
+    def _amend(self, entry: Entry) -> None:
+        """One that has ended, ended otherwise."""
+        at = next(
+            at for at, one in enumerate(self._entries) if (one.site, one.check) == (entry.site, entry.check)
+        )
+        self._ledger.amend(self._entries[at], entry)
+        self._entries[at] = entry
         if self._journal is not None:
             self._journal.append(entry)
 
@@ -353,7 +368,7 @@ class _WebScan:
             sessions = await self._sessions(client, specs)
             async with AsyncExitStack() as watching:
                 await self._watch_health(client, watching)
-                await self._run_templates(client, recorded, unchanged, seed, listener)
+                await self._run_templates(client, recorded, unchanged, seed, listener, sessions)
                 if wish.checks and not wish.jobs:
                     await self._run_checks(client, recorded, seed, sessions, listener)
             self._ledger.stopped = guard.stop.is_set()
@@ -401,18 +416,20 @@ class _WebScan:
         unchanged: dict[tuple[str, str], str],
         seed: str,
         listener: OutOfBand | None,
+        sessions: Sessions,
     ) -> None:
         done = {(entry.site, entry.check) for entry in recorded.entries} if recorded else set()
         self._expected = sum(map(len, self.assigned.values())) + len(self.excluded) * len(self.assigned)
         campaign = self._campaign = Campaign(
             client,
             self.repertoire,
-            Manner(seed, now(), at_once=max(16, 2 * self._wish.connections)),
+            Manner(seed, now(), at_once=max(16, 2 * self._wish.connections), given=self._wish.variables),
             self._take,
             self.products,
             listener,
             self._wish.listens_at,
             self._tally,
+            sessions.own,
         )
         await campaign.run(list(self._assignments(done, unchanged)))
 
@@ -449,6 +466,17 @@ class _WebScan:
         async with asyncio.TaskGroup() as group:
             for site in self.assigned:
                 group.create_task(one(site))
+        if listener is not None:
+            await self._hear_late(listener)
+
+    async def _hear_late(self, listener: OutOfBand) -> None:
+        """What somebody was made to ask for may be asked for when all checks are over."""
+        last = max((checks.last_bait for checks in self._checked), default=float("-inf"))
+        await asyncio.sleep(max(0.0, last + self._wish.late_seconds - monotonic()))
+        late = listener.late()
+        for checks in self._checked:
+            for entry in checks.heard_late(late):
+                self._amend(entry)
 
     async def _check_site(
         self,
@@ -473,6 +501,7 @@ class _WebScan:
         for entry in await checks.run():
             if entry.check not in done:
                 self._take(entry)
+        self._tally.others += crawled.answered + checks.sent
 
     async def _crawl(self, client: Client, site: Site, sessions: Sessions) -> Crawled:
         wish = self._wish
@@ -527,7 +556,7 @@ class _WebScan:
 
     @property
     def sent(self) -> int:
-        """Requests so far; those of the crawl and of the canary are not among them."""
+        """Requests so far; those of the crawl, the canary and the logins are not among them."""
         running = self._campaign.running if self._campaign else []
         return self._tally.sent + sum(one.counts.sent for one in running) + sum(one.sent for one in self._checked)
 

@@ -1,21 +1,17 @@
 """Things of one person that another person can have by their number (IDOR)."""
 
 import re
-from collections.abc import Generator
 
-from scanners.web.message import Request
 from scanners.web.points import Part, Point
 from scanners.web.probing.check import PointCheck
-from scanners.web.probing.difference import telling, words_of
 from scanners.web.probing.page import Page
 from scanners.web.probing.private import private_in
-from scanners.web.probing.trial import Ask, Hits, Listen, Probing, Purpose, Session, Trial
+from scanners.web.probing.trial import Probing, Purpose, Session, Trial
 from scanners.web.probing.weakness import Verdict, WebClass
 from secops.model.finding import Severity
 from secops.model.text import Text
 
 _REFERENCE = re.compile(r"\d{1,20}|[0-9a-fA-F]{24,40}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_NAME = re.compile(r"[^\W\d_]{3,}|\w*[@.]\w+|[\u4e00-\u9fff]{2,}")
 
 
 class ObjectReference(PointCheck):
@@ -42,7 +38,6 @@ class ObjectReference(PointCheck):
         if Session.OTHER not in trial.sessions or page.status != 200:
             return None
         told = [word for word in trial.identity if word in page.plain]
-        told = told or [word for word in (yield from _names(trial)) if word in page.plain]
         private = private_in(page.plain)
         if not told and not private:
             return None
@@ -59,15 +54,6 @@ class ObjectReference(PointCheck):
             f"a second account reads the data of the first (“{shown}”); without a login it cannot be read",
         )
         return Verdict(because, {"request": point.request.target})
-
-
-def _names(trial: Trial) -> Generator[Ask | Listen, Page | Hits, list[str]]:
-    """Words that the first page tells the one person and not the other: a name, an address."""
-    pages: dict[Session, list[Page]] = {Session.OWN: [], Session.OTHER: []}
-    for session in (Session.OWN, Session.OTHER, Session.OTHER, Session.OWN):
-        pages[session].append((yield from trial.ask(Request("GET", "/"), Purpose.LOOK, session=session)))
-    own, other = ([words_of(page) for page in pages[session]] for session in (Session.OWN, Session.OTHER))
-    return [word for word in telling(own, other) if _NAME.fullmatch(word) and all(word in words for words in own)]
 
 
 def _tells(page: Page, told: list[str], private: str) -> bool:

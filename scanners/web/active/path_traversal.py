@@ -47,6 +47,10 @@ class PathTraversal(PointCheck):
         "folder; turn remote inclusion off.",
     )
 
+    def fits_unknown(self, point: Point) -> bool:
+        """Files that are not there are said to be missing, and others are served all the same."""
+        return point.where is Where.PATH
+
     def probe(self, point: Point, page: Page, trial: Trial) -> Probing:
         """One request for each way around a filter."""
         for inject, payload, pattern in _ways(point):

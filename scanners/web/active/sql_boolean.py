@@ -34,6 +34,12 @@ class SqlBoolean(PointCheck):
         """Contents of files go into no query."""
         return point.part is not Part.FILE_NAME
 
+    def fits_unknown(self, point: Point) -> bool:
+        """Names of columns, and numbers of rows: a random one is no row, and a condition beside it is."""
+        if point.part is Part.NAME:
+            return point.where in (Where.QUERY, Where.FORM, Where.JSON)
+        return point.where is Where.PATH and point.value.isdecimal()
+
     def probe(self, point: Point, page: Page, trial: Trial) -> Probing:
         """Two requests for each form that shows nothing."""
         for form, effect in _forms(point):

@@ -25,6 +25,7 @@ class StoredXss(PointCheck):
     severity = Severity.HIGH
     cwe = 79
     clauses = ("8.1.4.4 d",)
+    shows_elsewhere = True
     mend = Text(
         "输出存储内容时按所在位置转义;富文本用白名单清洗。",
         "Escape what was stored for the place where it is shown; clean rich text with an allow-list.",

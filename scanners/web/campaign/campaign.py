@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Protocol
@@ -10,10 +10,12 @@ from typing import Protocol
 from scanners.web.campaign.ended import Ended
 from scanners.web.campaign.found import of_match, template_check
 from scanners.web.campaign.gating import Gate, Products
+from scanners.web.campaign.in_session import run_in_session
 from scanners.web.campaign.ledger import Entry
 from scanners.web.campaign.repertoire import Repertoire
 from scanners.web.campaign.site_run import Hears, Manner, SiteRun
 from scanners.web.client import Client
+from scanners.web.sessions.keeper import SessionKeeper
 from scanners.web.templates.out_of_band import OutOfBand
 from scanners.web.templates.site import Site
 
@@ -39,8 +41,18 @@ class Tally:
     asked: int = 0
     sent: int = 0
     controls: int = 0
+    others: int = 0
+    """Requests of crawls and of our own checks."""
     fingerprints: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By site: the products that it names."""
+
+    def add(self, other: "Tally") -> None:
+        """What other sites have seen."""
+        self.asked += other.asked
+        self.sent += other.sent
+        self.controls += other.controls
+        self.others += other.others
+        self.fingerprints |= other.fingerprints
 
 
 @dataclass(slots=True)
@@ -57,10 +69,19 @@ class Campaign:
     listens_at: str = ""
     """The address of the listener."""
     tally: Tally = field(default_factory=Tally)
+    keeper: SessionKeeper | None = None
+    """Who is logged in at one of the sites."""
     running: list[SiteRun] = field(default_factory=list)
 
     async def run(self, assignments: Iterable[Assignment], at_once: int = _SITES_AT_ONCE) -> None:
         """Until every template has ended on its sites. Raises what is our bug."""
+        given = tuple(assignments)
+        inside = [one for one in given if self.keeper is not None and one.site.target == self.keeper.site]
+        await self._run_outside([one for one in given if one not in inside], at_once)
+        for assignment in inside:
+            await self._run_inside(assignment)
+
+    async def _run_outside(self, assignments: Iterable[Assignment], at_once: int) -> None:
         waiting = deque(assignments)
         done = asyncio.Event()
         errors: list[BaseException] = []
@@ -79,14 +100,43 @@ class Campaign:
         if errors:
             raise errors[0]
 
-    def _start(self, assignment: Assignment, on_done: Callable[[SiteRun], None]) -> None:
+    async def _run_inside(self, assignment: Assignment) -> None:
+        """In the session of the keeper. Raises what is our bug."""
+        keeper, seen = self.keeper, set[str]()
+        assert keeper is not None
+        client = self.client.as_person(keeper.fully_dressed)
+
+        def start(indices: Sequence[int], on_ended: Callable[[Ended], None], on_done: Callable[[], None]) -> SiteRun:
+            def done(ended: SiteRun) -> None:
+                seen.update(ended.gate.seen)
+                self._count(ended)
+                on_done()
+
+            return self._start(Assignment(assignment.site, tuple(indices)), done, client, on_ended, seen)
+
+        # What a product opens comes behind everything that may tell of one.
+        indices = sorted(assignment.indices, key=lambda index: bool(self.products and self.products.of[index]))
+        templates = self.repertoire.templates
+        await run_in_session(keeper, str(assignment.site), templates, indices, start, self._tell)
+
+    def _start(
+        self,
+        assignment: Assignment,
+        on_done: Callable[[SiteRun], None],
+        client: Client | None = None,
+        on_ended: Callable[[Ended], None] | None = None,
+        seen: Iterable[str] = (),
+    ) -> SiteRun:
         gate = Gate(assignment.indices, self.products)
+        gate.seen.update(seen)
         listener = self.listener if self.listener and can_call(assignment.site.target.host, self.listens_at) else None
         site_run = SiteRun(
-            self.client, assignment.site, self.repertoire, gate, self.manner, self._tell, on_done, listener, listener
-        )
+            client or self.client, assignment.site, self.repertoire, gate, self.manner, on_ended or self._tell, on_done,
+            listener, listener,
+        )  # fmt: skip
         self.running.append(site_run)
         site_run.start()
+        return site_run
 
     def _count(self, ended: SiteRun) -> None:
         self.running.remove(ended)

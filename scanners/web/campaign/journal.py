@@ -69,6 +69,10 @@ class ScanJournal:
         if len(self._waiting) >= _FLUSH_LINES or entry.found:
             self.flush()
 
+    def amend(self, entry: Entry) -> None:
+        """One that was appended ended otherwise; who reads takes what came last."""
+        self.append(entry)
+
     def fingerprint(self, site: str, mark: str) -> None:
         """What the target looked like."""
         self._add({"fingerprint": mark, "of": site})
@@ -99,7 +103,8 @@ def read_journal(path: Path) -> Recorded:
         head, *rows = _rows(path)
         if head["version"] != _VERSION:
             raise KeyError("version")
-        entries = tuple(entry_of(row) for row in rows if "check" in row)
+        # What was learned late comes behind what it amends.
+        entries = tuple({(row["site"], row["check"]): entry_of(row) for row in rows if "check" in row}.values())
         fingerprints = {row["of"]: row["fingerprint"] for row in rows if "fingerprint" in row}
         places = {(row["of"], row["place"]): row["examined"] for row in rows if "place" in row}
         ended = any("ended" in row for row in rows)

@@ -97,6 +97,16 @@ class Ledger:
         self.found += [(entry, one) for one in entry.found]
         self.discarded += entry.discarded
 
+    def amend(self, before: Entry, after: Entry) -> None:
+        """Something was learned when an entry had been counted."""
+        counts = self.sites[before.site]
+        counts[before.outcome] -= 1
+        counts[after.outcome] += 1
+        if not before.outcome.successful:
+            self.reasons[before.outcome, before.reason] -= 1
+        self.found = [(entry, one) for entry, one in self.found if entry is not before]
+        self.found += [(after, one) for one in after.found]
+
     def coverage(self) -> list[SiteCoverage]:
         """Of each target, as named."""
         return [SiteCoverage(site, counts) for site, counts in self.sites.items()]

@@ -49,4 +49,6 @@ def _kept_from_sending(template: Template, because: str) -> Trouble | None:
     if not missing:
         return None
     listed = ", ".join(missing)
-    return Trouble(Outcome.SKIPPED, Text(f"需要变量 {listed}", f"needs values for {listed}"))
+    return Trouble(
+        Outcome.SKIPPED, Text(f"需要变量 {listed}(用 --var 给出)", f"needs values for {listed}: give them with --var")
+    )

@@ -5,6 +5,7 @@ control that must not match, and the attack once more.
 """
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from scanners.web.message import Request
 from scanners.web.points import Point
@@ -16,9 +17,16 @@ from scanners.web.probing.weakness import Verdict, WebCheck
 class PointCheck(WebCheck, ABC):
     """Looks at one injection point. One file, one check: an instance at top level is found by itself."""
 
+    shows_elsewhere: ClassVar[bool] = False
+    """What it begins with is the first mark of its trial, and may show on any page: all are looked at in the end."""
+
     def fits(self, point: Point) -> bool:
         """Whether it makes sense there; pure, and cheap."""
         return True
+
+    def fits_unknown(self, point: Point) -> bool:
+        """Whether it makes sense where the site takes any word but the present one for nothing there."""
+        return False
 
     @abstractmethod
     def probe(self, point: Point, page: Page, trial: Trial) -> Probing:

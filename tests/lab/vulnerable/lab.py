@@ -167,6 +167,8 @@ def _written_index(folder: Path, app: str) -> Path:
     entries = [
         _entry(flaw, word) for flaw in manifest() if flaw.app == app for word in ("flawed", "fixed") if flaw.crawlable
     ]
+    shown = {f"/{word}{flaw.seen_at}" for flaw in manifest() if flaw.app == app for word in ("flawed", "fixed")}
+    entries += [f'<a href="{path}">shown</a>' for path in sorted(shown) if path.count("/") > 1]
     page = folder / f"{app}.html"
     page.write_text("<!doctype html><html><body>" + "\n".join(entries) + "</body></html>", encoding="utf-8")
     page.chmod(0o644)
