@@ -12,6 +12,7 @@ from datetime import datetime
 from backup.engine import Copied, Engine, Keys, Stock, refuse_moment
 from backup.engines.borg import borg
 from backup.listing import take_manifest
+from backup.manifest import Manifest
 from secops.model.city import Asset, Vault
 from secops.model.restore_point import RestorePoint
 from secops.model.step import Command, Procedure, ProcedureFailed, Step, require
@@ -28,6 +29,7 @@ class Staged(Engine):
         yield from borg.prepare(source, vault, keys)
 
     def backup(self, source: Asset, vault: Vault, keys: Keys, archive: str, taken: datetime) -> Procedure[Copied]:
+        """What is in the vault under that name is the copy, and its manifest that of the vault: nothing is staged."""
         yield from borg.prepare(source, vault, keys)
         if archive in (yield from borg.points(source, vault, keys)):
             copied = yield from borg.backup(source, vault, keys, archive, taken)
@@ -38,7 +40,7 @@ class Staged(Engine):
         require(made, f"无法建立暂存目录 {folder}", f"cannot make the staging folder {folder}")
         # Not `finally`: a generator that is closed must not yield, and a run that was killed clears when resumed.
         try:
-            copied = yield from self._stage_and_keep(replace(source, path=folder), vault, keys, archive, taken)
+            copied = yield from self._stage_and_keep(source, vault, keys, folder, archive, taken)
         except ProcedureFailed:
             yield from _clear(source.host, folder, "clear the staging folder of the failed try")
             raise
@@ -46,11 +48,11 @@ class Staged(Engine):
         return copied
 
     def _stage_and_keep(
-        self, staged: Asset, vault: Vault, keys: Keys, archive: str, taken: datetime
+        self, source: Asset, vault: Vault, keys: Keys, folder: str, archive: str, taken: datetime
     ) -> Procedure[Copied]:
-        yield from self.stage(staged, keys, staged.path, taken)
-        manifest = yield from take_manifest(staged.host, staged.path, "list what was staged")
-        copied = yield from borg.backup(staged, vault, keys, archive, taken)
+        yield from self.stage(source, keys, folder, taken)
+        manifest = yield from take_manifest(source.host, folder, "list what was staged", assume=Manifest(()))
+        copied = yield from borg.backup(replace(source, path=folder), vault, keys, archive, taken)
         return replace(copied, manifest=manifest)
 
     def points(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[tuple[str, ...]]:

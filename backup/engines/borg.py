@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from backup.engine import Copied, CopyBroken, Engine, Keys, Stock, refuse_moment
+from backup.manifest import Entry, Kind, Manifest, path_text
 from backup.ssh import ssh_argv
 from secops.model.city import Asset, AssetKind, Vault
 from secops.model.restore_point import RestorePoint
@@ -30,6 +31,8 @@ _SHORT_SECONDS = 180.0
 _LONG_SECONDS = 24 * 3600.0
 _OUTPUT_LIMIT_BYTES = 4 * 1024 * 1024
 _ARGUMENTS_BYTES = 64 * 1024
+_CONTENTS = "{mode} {size} {sha256} {linktarget}{NUL}{path}{NUL}"
+_KINDS = {"-": Kind.FILE, "d": Kind.DIRECTORY, "l": Kind.LINK, "p": Kind.PIPE}
 _UNCOUNTED = re.compile(r"Include pattern '.*' never matched\.")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LEFT_ALONE = re.compile(r": file changed while we backed it up$")
@@ -102,6 +105,22 @@ class Borg(Engine):
         yield from _must(repository, listed, f"无法列出备份库 {vault.id}", f"cannot list vault {vault.id}")
         names = [str(archive["name"]) for archive in json.loads(listed.output)["archives"]]
         return tuple(name for name in names if not name.endswith(INCOMPLETE))
+
+    def contents(self, source: Asset, vault: Vault, keys: Keys, archive: str) -> Procedure[Manifest]:
+        """The manifest of what the vault holds under that name; reads all of it back for the hashes."""
+        repository = _repository(source.host, source, vault, keys)
+        listed = yield Step(
+            "list what the copy holds",
+            repository.borg("list", "--format", _CONTENTS, repository.archive(archive)),
+            timeout_seconds=_LONG_SECONDS,
+        )
+        yield from _must(repository, listed, f"备份 {archive} 读不出目录", f"the copy {archive} cannot be listed")
+        if len(listed.output.encode("utf-8", "surrogateescape")) >= _OUTPUT_LIMIT_BYTES:
+            raise ProcedureFailed(
+                f"备份 {archive} 的目录超过 4 MiB,请以新名称重新备份",
+                f"the list of {archive} passes 4 MiB; copy again under a new name",
+            )
+        return manifest_of(listed.output)
 
     def stock(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[Stock]:
         """The identity is that of the repository, which its key is bound to, and the kind of the key."""
@@ -236,6 +255,30 @@ class Borg(Engine):
 
 
 borg = Borg()
+
+
+def manifest_of(listed: str) -> Manifest:
+    """The manifest in a listing: `{mode} {size} {sha256} {linktarget}` and `{path}`, each ended by NUL."""
+    columns = listed.split("\0")
+    entries: dict[str, Entry] = {}
+    for told, path in zip(columns[::2], columns[1::2], strict=False):
+        mode, size, digest, target = told.split(" ", 3)
+        if mode[0] == "h":
+            # A further name of a file that was listed before.
+            entries[path] = replace(entries[target], path=path_text(path.encode()))
+        elif path != ".":
+            kind = _KINDS.get(mode[0], Kind.DEVICE)
+            content = (int(size), digest) if kind is Kind.FILE else (0, "")
+            pointed = path_text(target.encode()) if kind is Kind.LINK else ""
+            entries[path] = Entry(path_text(path.encode()), kind, _bits(mode), *content, pointed)
+    return Manifest.of(entries.values())
+
+
+def _bits(mode: str) -> int:
+    """Permission bits of `-rwxr-x---`."""
+    plain = sum(1 << (8 - place) for place, letter in enumerate(mode[1:]) if letter not in "-ST")
+    special = sum(bit for place, bit in ((3, 0o4000), (6, 0o2000), (9, 0o1000)) if mode[place] in "sStT")
+    return plain | special
 
 
 def sample_of(listed: str, percent: int, turn: str) -> tuple[str, ...] | None:
