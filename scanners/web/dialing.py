@@ -138,7 +138,7 @@ class Dialer:
         began = monotonic()
         async with _phase(Phase.TLS, self._patience.tls_seconds):
             transport, _ = await loop.create_connection(
-                lambda: protocol, sock=link.socket, ssl=context, server_hostname=target.host
+                lambda: protocol, sock=link.socket, ssl=context, server_hostname=target.server_name or target.host
             )
         opening.tls_seconds = monotonic() - began
         shown = transport.get_extra_info("ssl_object")

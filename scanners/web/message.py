@@ -19,6 +19,8 @@ class Target:
     host: str
     """A name or an address; an IPv6 address without brackets."""
     port: int
+    server_name: str = ""
+    """What TLS asks for (SNI); empty: the host."""
 
     @property
     def authority(self) -> str:

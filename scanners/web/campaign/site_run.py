@@ -360,7 +360,8 @@ class SiteRun:
         seconds = send.timeout_seconds or self._client.patience.total_seconds
         policy = NONE if asking.kept else send.redirects
         sending = Exchange(self._client, asking.session, policy, seconds, partial(self._settled, asking))
-        sending.go(self._client.pool.lane_of(send.target), send.request)
+        target = replace(send.target, server_name=send.server_name) if send.server_name else send.target
+        sending.go(self._client.pool.lane_of(target), send.request)
 
     def _abandon(self, asking: Asking, trouble: Trouble) -> None:
         """What waited when the site was given up is not sent any more."""

@@ -21,6 +21,7 @@ _SLASH_FOLLOWS = re.compile(r"\{\{[a-zA-Z]+\}\}/")
 _UNSENDABLE = re.compile(r"[^\x21-\x7e]")
 _OWN_LENGTH = ("content-length", "transfer-encoding")
 _UNFILLED = re.compile(rb"(?:%7[Bb]|\{){2}([^}]+?)(?:%7[Dd]|\}){2}")
+_SERVER_NAME = re.compile(r"[\w-]+(\.[\w-]+)*", re.ASCII)
 _NO_NAME = re.compile(rb"[0-9+\-/\W]+")
 
 
@@ -125,9 +126,7 @@ class StepText:
         make = self._unsafe if self._block.sending.unsafe else self._safe
         request = make(raw, path, target, scope, user_agent)
         self._refuse_unfilled(path.encode("latin-1"), request, received)
-        host = next((value for name, value in request.headers if name.lower() == "host"), target.host)
-        name = raw.annotations.server_name.decode("latin-1")
-        return Built(target, request, raw.annotations, host if name == "request.host" else name)
+        return Built(target, request, raw.annotations, _server_name(raw.annotations, request))
 
     def _safe(self, raw: RawText, path: str, target: Target, scope: Scope, user_agent: str) -> Request:
         written = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw.headers]
@@ -218,6 +217,15 @@ def _last_host(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
     first = next(index for index, (name, _) in enumerate(headers) if name.lower() == "host")
     rest = [item for item in headers if item[0].lower() != "host"]
     return [*rest[:first], ("Host", hosts[-1]), *rest[first:]]
+
+
+def _server_name(annotations: Annotations, request: Request) -> str:
+    """What `@tls-sni` says; another Host alone changes nothing, as elsewhere. Empty for what can be no name."""
+    name = annotations.server_name.decode("latin-1")
+    if name == "request.host":
+        host = next((value for name, value in request.headers if name.lower() == "host"), "")
+        name = re.sub(r":\d+$", "", host.strip())
+    return name if _SERVER_NAME.fullmatch(name) else ""
 
 
 def _annotated_target(annotations: Annotations, target: Target) -> Target:

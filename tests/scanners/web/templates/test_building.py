@@ -158,6 +158,7 @@ ANNOTATIONS = {
     "@Host: https://{{Host}}": ("https://site.test:8080", None, ""),
     "@tls-sni: request.host": ("http://site.test:8080", None, "inner.test"),
     "@tls-sni: name.test": ("http://site.test:8080", None, "name.test"),
+    "@tls-sni: .no name": ("http://site.test:8080", None, ""),
 }
 
 
