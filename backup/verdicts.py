@@ -19,6 +19,8 @@ class Freshness:
     moment: datetime
     """Now."""
     lasts_seconds: float
+    rules: frozenset[str] = frozenset()
+    """What a copy would be scanned by now; a scan by others still counts, and is due again."""
 
     def doubt(self, verdict: Verdict) -> Text | None:
         """What speaks against a verdict that is too old; None when it is not."""
@@ -72,6 +74,8 @@ def standing(before: Verdict, seen: Verdict) -> Verdict:
 def due(verdict: Verdict, upto: Rung, freshness: Freshness) -> bool:
     """Whether climbing up to that rung would tell anything that the verdict does not tell yet, or not any more."""
     if verdict.judged is None or verdict.aged(freshness.moment, freshness.lasts_seconds):
+        return True
+    if upto >= Rung.SCAN and verdict.clean is not Proof.UNKNOWN and not freshness.rules <= set(verdict.rules.split()):
         return True
     looked = max(_height(verdict), verdict.failed)
     # A restored copy that was not scanned could not be: there is nothing to scan it with.

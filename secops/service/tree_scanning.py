@@ -1,11 +1,12 @@
 """Scans of restored trees as steps of playbooks, beside scans of assets."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import orjson
 
-from scanners.files.check import Means, RuleSet
+from backup.verification import rules_name
+from scanners.files.check import Means
 from scanners.files.look import Looked, look_at_tree, rules_of
 from secops.execution.runner import Performs, failure
 from secops.inventory.inventory import Inventory
@@ -42,9 +43,11 @@ class TreeEyes:
         except JindunError as error:
             return failure(Trouble.REFUSED, zh=error.text.zh, en=error.text.en)
 
-    def rules(self, asset: str) -> Mapping[str, RuleSet]:
-        """What a look at a tree of the asset would go by now. Raises BadInput for rules that are wrong."""
-        return rules_of(self._means(asset))
+    def rules(self, asset: str) -> tuple[str, ...]:
+        """What a look at a tree of the asset would go by now, as verdicts name it. Raises BadInput for rules that are
+        wrong.
+        """
+        return tuple(rules_name(check, rules.digest) for check, rules in rules_of(self._means(asset)).items())
 
     def _elsewhere(self, effect: Rescan) -> Result:
         if not effect.checks and not self.means.rules and not self.means.clamd:
