@@ -4,6 +4,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
@@ -100,7 +101,8 @@ def _digest(sources: Iterable[tuple[Path, str]]) -> str:
 def _compiled(digest: str, sources: tuple[tuple[Path, str], ...], cache: Path | None) -> yara_x.Rules:
     kept = cache / f"{digest}.yarac" if cache else None
     if kept and kept.is_file():
-        with kept.open("rb") as stream:
+        # What was cut short by a crash, or written by another version, is compiled anew.
+        with suppress(OSError, ValueError), kept.open("rb") as stream:
             return yara_x.Rules.deserialize_from(stream)
     rules = _compile(sources)
     if kept:
