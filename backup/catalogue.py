@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +14,7 @@ from typing import Any, Self
 import orjson
 
 from backup.catalogue_tables import VERSION, bring_up_to_date
+from backup.retention import Dated
 from secops.model.restore_point import Proof, RestorePoint, Rung, Verdict
 from secops.model.text import Text
 from secops.support.clock import from_text, to_text
@@ -180,12 +181,16 @@ class Catalogue:
             raise UnknownPoint(point)
         return _point(row)
 
-    def give_up(self, point: str, moment: datetime) -> None:
-        """The copy is no longer in its vault: taken out by retention. Again changes nothing. Raises UnknownPoint."""
+    def give_up(self, points: Iterable[str], moment: datetime) -> None:
+        """These copies are no longer in their vault: retention took them out. Again changes nothing.
+
+        Raises UnknownPoint, and changes nothing then.
+        """
         with self._transaction() as rows:
-            if rows.execute("SELECT 1 FROM point WHERE id = ?", (point,)).fetchone() is None:
-                raise UnknownPoint(point)
-            rows.execute("UPDATE point SET gone = coalesce(gone, ?) WHERE id = ?", (to_text(moment), point))
+            for point in points:
+                query = "UPDATE point SET gone = coalesce(gone, ?) WHERE id = ?"
+                if not rows.execute(query, (to_text(moment), point)).rowcount:
+                    raise UnknownPoint(point)
 
     def looked(self, look: Look) -> None:
         """Keep what a vault was seen to hold; what it was before a change of its identity is remembered from the rows.
@@ -209,6 +214,32 @@ class Catalogue:
         """The newest look at each asset in each vault."""
         with self._reading() as rows:
             return [_look(row) for row in rows.execute("SELECT * FROM look ORDER BY asset, vault")]
+
+    def use(self, vault: str) -> dict[str, int]:
+        """About how many bytes each unit takes in the vault: as last seen, and what has come since."""
+        query = """
+            SELECT point.unit, max(coalesce(look.size_bytes, 0))
+                + sum(CASE WHEN look.size_bytes > 0 AND taken <= looked THEN 0 ELSE added_bytes END)
+            FROM point LEFT JOIN look ON look.asset = point.asset AND look.vault = point.vault
+            WHERE point.vault = ? AND gone IS NULL GROUP BY point.unit, point.asset
+        """
+        used: dict[str, int] = {}
+        with self._reading() as rows:
+            for unit, taken in rows.execute(query, (vault,)):
+                used[unit] = used.get(unit, 0) + taken
+        return used
+
+    def dated(self, asset: str, vault: str) -> Sequence[Dated]:
+        """What retention looks at of the copies of the asset in the vault, newest first."""
+        query = """
+            SELECT id, taken, coalesce(readable = 'yes' AND restorable = 'yes' AND clean = 'yes', 0)
+            FROM point LEFT JOIN verdict ON verdict.number = point.newest_verdict
+            WHERE point.vault = ? AND asset = ? AND gone IS NULL ORDER BY taken DESC, id DESC
+        """
+        with self._reading() as rows:
+            return [
+                Dated(id_, from_text(taken), bool(clean)) for id_, taken, clean in rows.execute(query, (vault, asset))
+            ]
 
     def log_brought(self, asset: str, vault: str, until: datetime) -> None:
         """The vault holds the log of the asset up to that moment; an earlier one changes nothing."""

@@ -4,9 +4,10 @@ so that a source can add copies and take none away."""
 import re
 import shlex
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, time
 
-from secops.model.city import Tenant, Vault
+from secops.model.city import Asset, Tenant, Vault
 from secops.model.text import Text
 from secops.support.errors import BadInput
 
@@ -65,6 +66,13 @@ def _within(window: str, clock: time) -> bool:
     """A window may go over midnight; its end does not belong to it."""
     start, end = map(time.fromisoformat, window.split("-"))
     return start <= clock < end if start < end else clock >= start or clock < end
+
+
+def beside(source: Asset, vault: Vault) -> tuple[Asset, Vault]:
+    """Source and vault as the host that keeps the vault has them: what the source's host says may be a lie."""
+    return (
+        (replace(source, host=vault.host), replace(vault, location=vault.directory)) if vault.host else (source, vault)
+    )
 
 
 def append_only_line(public_key: str, directory: str, quota: str = "") -> str:

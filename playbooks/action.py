@@ -27,6 +27,8 @@ class Touches(StrEnum):
     READS = "reads"
     ADDS = "adds"
     """Makes something new beside what there is (a copy, a record): nothing to undo."""
+    RETIRES = "retires"
+    """Takes away what the policy no longer wants: nothing that could be brought back."""
     CHANGES = "changes"
     """Must be undone by a `rollback`, or be marked `irreversible`."""
     FENCES = "fences"

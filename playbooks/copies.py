@@ -1,25 +1,40 @@
-"""What the backup actions share: which vaults an asset has by its tier."""
+"""What the backup actions share: whose an asset is, and which vaults it has by its tier."""
 
-from backup.policies import policy_for
+from collections.abc import Mapping
+
+from backup.policies import Policy, shipped_policies
+from backup.vaults import visible
 from secops.inventory.inventory import Inventory
-from secops.model.city import Asset, CentreRole, Vault
+from secops.model.city import Asset, CentreRole, Keeping, Tier, Vault
 from secops.model.text import Text
 from secops.support.errors import BadInput
 
 
-def vaults_by_tier(inventory: Inventory, asset: Asset) -> tuple[Vault, ...]:
+def unit_of(inventory: Inventory, asset: Asset) -> str:
+    """Id of the unit whose data the asset holds: the first that leads its system."""
+    return inventory.system_of(asset.id).lead_units[0]
+
+
+def vaults_by_tier(
+    inventory: Inventory, asset: Asset, policies: Mapping[Tier, Policy] | None = None
+) -> tuple[Vault, ...]:
     """The vaults that the tier of the asset's system asks for, one per centre role; BadInput when one is missing.
 
     A system without a tier is kept locally.
     """
-    system = inventory.system_of(asset.id)
-    tier = inventory.tier(system)
-    roles = policy_for(tier).vaults if tier else (CentreRole.PRODUCTION,)
-    return tuple(_vault_in(inventory, role) for role in roles)
+    tier = inventory.tier(inventory.system_of(asset.id))
+    roles = (policies or shipped_policies())[tier].vaults if tier else (CentreRole.PRODUCTION,)
+    unit = unit_of(inventory, asset)
+    return tuple(_vault_in(inventory, role, unit) for role in roles)
 
 
-def _vault_in(inventory: Inventory, role: CentreRole) -> Vault:
-    for vault in inventory.city.vaults:
-        if inventory.centre(vault.centre).role is role:
+def _vault_in(inventory: Inventory, role: CentreRole, unit: str) -> Vault:
+    for vault in visible(inventory.city.vaults, unit):
+        if inventory.centre(vault.centre).role is role and vault.keeping is not Keeping.OFFLINE:
             return vault
-    raise BadInput(Text(f"清单中没有 {role} 中心的备份库", f"the inventory has no vault in the {role} centre"))
+    raise BadInput(
+        Text(
+            f"清单中没有单位 {unit} 可用的 {role} 中心的备份库",
+            f"the inventory has no vault in the {role} centre that unit {unit} may use",
+        )
+    )

@@ -1,18 +1,23 @@
 """Steps that read and write the service's ledgers; see secops.service.ledgers for what each holds."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
 from pydantic import TypeAdapter
 
+from backup.catalogue import Look
 from backup.manifest import Manifest
+from backup.retention import Dated
 from secops.model.restore_point import RestorePoint, Verdict
 from secops.model.step import Consult, Enter, Procedure, Step, require
-from secops.support.clock import from_text
+from secops.support.clock import from_text, to_text
 
 _POINTS = TypeAdapter(tuple[RestorePoint, ...])
 _POINT = TypeAdapter(RestorePoint)
+_LOOKS = TypeAdapter(tuple[Look, ...])
+_DATED = TypeAdapter(tuple[Dated, ...])
 
 
 def present_moment(label: str = "") -> Procedure[datetime]:
@@ -39,10 +44,58 @@ def manifest_of(point: str) -> Procedure[Manifest]:
     return Manifest.from_text(text)
 
 
+def rules_for(asset: str) -> Procedure[frozenset[str]]:
+    """Names of the rules that a restored tree of the asset would be scanned by now."""
+    listed = yield from _consult("rules", asset, "look up the rules")
+    return frozenset(listed)
+
+
 def enter_point(point: RestorePoint, manifest: str) -> Procedure[None]:
     """Keep a new restore point."""
     document = {"point": _POINT.dump_python(point, mode="json"), "manifest": manifest}
     yield from _enter("restore_points", point.id, document, f"enter {point.id}")
+
+
+def look_at(asset: str, vault: str, label: str = "") -> Procedure[Look | None]:
+    """What the vault held of the asset when it was last asked; None: it never was."""
+    looks = yield from _consult("looks", asset, f"read the looks at {asset}{label}")
+    return next((look for look in _LOOKS.validate_python(looks, strict=False) if look.vault == vault), None)
+
+
+def enter_look(look: Look) -> Procedure[None]:
+    """Keep what a vault was seen to hold."""
+    document = TypeAdapter(Look).dump_python(look, mode="json")
+    yield from _enter("looks", look.asset, document, f"enter the look into {look.vault}")
+
+
+def use_of(vault: str) -> Procedure[Mapping[str, int]]:
+    """Bytes that each unit takes in the vault."""
+    used: Mapping[str, int] = yield from _consult("use", vault, f"read how full {vault} is")
+    return used
+
+
+def dated_points(asset: str, vault: str) -> Procedure[tuple[Dated, ...]]:
+    """What retention looks at, newest first."""
+    listed = yield from _consult("dated", f"{asset} {vault}", f"list what {vault} has of {asset}")
+    return _DATED.validate_python(listed, strict=False)
+
+
+def give_up(vault: str, points: Sequence[str], moment: datetime) -> Procedure[None]:
+    """Have the catalogue know that these copies are no longer in the vault."""
+    document = {"points": list(points), "moment": to_text(moment)}
+    yield from _enter("gone", vault, document, f"enter what is gone from {vault}")
+
+
+def enter_log(asset: str, vault: str, until: datetime) -> Procedure[None]:
+    """Have the catalogue know until when the log of the asset is in the vault."""
+    document = {"vault": vault, "until": to_text(until)}
+    yield from _enter("logs", asset, document, f"enter the log in {vault}")
+
+
+def signature_of(text: str, label: str = "") -> Procedure[str]:
+    """The service's signature of a text, in hexadecimal; empty when it has no key."""
+    signed: str = yield from _consult("signatures", text, f"sign the list{label}")
+    return signed
 
 
 def enter_verdict(point: str, verdict: Verdict) -> Procedure[None]:

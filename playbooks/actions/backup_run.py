@@ -1,13 +1,17 @@
 """Copy an asset into the vaults that its tier asks for."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from backup.copying import take_copy
 from backup.engine import engine_for
+from backup.vaults import refusal
 from playbooks.action import Action, Context, Milestone, Options, Touches
-from playbooks.copies import vaults_by_tier
-from playbooks.ledgers import enter_point, present_moment
+from playbooks.copies import unit_of, vaults_by_tier
+from playbooks.ledgers import enter_point, points_of, present_moment, use_of
+from secops.model.city import Asset, Vault
+from secops.model.restore_point import RestorePoint
 from secops.model.step import Procedure, ProcedureFailed, under
 from secops.model.text import Text
 
@@ -33,29 +37,48 @@ class BackupRun(Action[BackupOptions]):
     )
     touches = Touches.ADDS
     options = BackupOptions
-    gives = frozenset({"points"})
+    gives = frozenset({"points", "fetched_later", "added_bytes", "seconds"})
+    alone = True
 
     def plan(self, options: BackupOptions, context: Context) -> Procedure[Mapping[str, Any]]:
         """One copy after the other, so that a source is read by one engine at a time."""
-        source = context.inventory.asset(options.asset)
-        engine = engine_for(source)
-        vaults = tuple(map(context.inventory.vault, options.vaults)) or vaults_by_tier(context.inventory, source)
+        inventory = context.inventory
+        source = inventory.asset(options.asset)
+        named = tuple(map(inventory.vault, options.vaults))
+        vaults = named or vaults_by_tier(inventory, source, context.policies)
         taken = yield from present_moment()
-        points, failures = [], []
-        for vault in vaults:
+        points: list[RestorePoint] = []
+        failures: list[tuple[str, ProcedureFailed]] = []
+        for vault in (vault for vault in vaults if not vault.pulls_from):
             try:
-                copy = yield from under(vault.id, take_copy(engine, source, vault, context.keys, taken))
+                points.append((yield from under(vault.id, _copy_into(vault, source, context, taken))))
             except ProcedureFailed as failed:
                 failures.append((vault.id, failed))
-                continue
-            yield from enter_point(copy.point, copy.manifest.text)
-            points.append(copy.point.id)
         if failures:
             raise ProcedureFailed(
                 ";".join(f"{vault}:{failed.zh}" for vault, failed in failures),
                 "; ".join(f"{vault}: {failed.en}" for vault, failed in failures),
             )
-        return {"points": points}
+        return {
+            "points": [point.id for point in points],
+            "fetched_later": [vault.id for vault in vaults if vault.pulls_from],
+            "added_bytes": sum(point.added_bytes for point in points),
+            "seconds": sum(point.seconds for point in points),
+        }
+
+
+def _copy_into(vault: Vault, source: Asset, context: Context, taken: datetime) -> Procedure[RestorePoint]:
+    """Refused before anything is copied when the unit has no room there."""
+    unit = unit_of(context.inventory, source)
+    if vault.tenants:
+        used = yield from use_of(vault.id)
+        earlier = yield from points_of(source.id)
+        more = next((point.added_bytes for point in earlier if point.vault == vault.id), 0)
+        if refused := refusal(vault, unit, used.get(unit, 0), more):
+            raise ProcedureFailed(refused.zh, refused.en)
+    copy = yield from take_copy(engine_for(source), source, vault, context.keys, taken, unit)
+    yield from enter_point(copy.point, copy.manifest.text)
+    return copy.point
 
 
 class Protect(BackupRun):
@@ -68,6 +91,7 @@ class Protect(BackupRun):
         "Like backup.run, at the end of a recovery: when it ends well, protection is back (T6).",
     )
     milestone = Milestone.T6
+    alone = False
 
 
 run = BackupRun()

@@ -25,6 +25,7 @@ HOWS = {
 TOUCHES = {
     Touches.READS: Text("只读", "reads"),
     Touches.ADDS: Text("新增", "adds"),
+    Touches.RETIRES: Text("清理", "retires"),
     Touches.CHANGES: Text("改变", "changes"),
     Touches.FENCES: Text("隔离", "fences"),
 }

@@ -1,21 +1,22 @@
 """The ledgers that playbooks consult and enter: restore points with their verdicts, manifests, baselines."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
 from pydantic import TypeAdapter
 
-from backup.catalogue import Catalogue
+from backup.catalogue import Catalogue, Look
 from secops.execution.runner import failure
 from secops.model.restore_point import RestorePoint, Verdict
 from secops.model.step import Consult, Enter, Result, Trouble
-from secops.support.clock import now, to_text
+from secops.support.clock import from_text, now, to_text
 from secops.support.errors import JindunError
 
 _POINTS = TypeAdapter(tuple[RestorePoint, ...])
 _POINT = TypeAdapter(RestorePoint)
 _VERDICT = TypeAdapter(Verdict)
+_LOOK = TypeAdapter(Look)
 
 
 class Ledgers:
@@ -28,18 +29,38 @@ class Ledgers:
     | restore_point | point | consult: the point with its newest verdict |
     | verdicts | point | enter: a verdict |
     | clock | `now` | consult: the present moment |
+    | rules | asset | consult: names of the rules that a restored tree of it would be scanned by now |
+    | looks | asset | consult: the newest look into each vault; enter: a look |
+    | use | vault | consult: bytes that each unit takes |
+    | dated | `asset vault` | consult: what retention looks at, newest first |
+    | gone | vault | enter: `{points, moment}` that were taken out |
+    | logs | asset | enter: `{vault, until}`, until when its log is in the vault |
+    | signatures | a text | consult: the service's signature in hexadecimal; empty without a key |
     """
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        sign: Callable[[str], str] = lambda _text: "",
+        rules: Callable[[str], Sequence[str]] = lambda _asset: (),
+    ) -> None:
         self._catalogue = catalogue
         self._readers: Mapping[str, Callable[[str], bytes]] = {
             "restore_points": lambda asset: _POINTS.dump_json(tuple(catalogue.points(asset))),
             "restore_point": lambda point: _POINT.dump_json(catalogue.get(point)),
             "clock": lambda _key: orjson.dumps(to_text(now())),
+            "rules": lambda asset: orjson.dumps(list(rules(asset))),
             "manifests": lambda point: orjson.dumps(catalogue.manifest(point)),
+            "looks": lambda asset: orjson.dumps([look for look in catalogue.looks() if look.asset == asset]),
+            "use": lambda vault: orjson.dumps(catalogue.use(vault)),
+            "dated": lambda key: orjson.dumps(catalogue.dated(*key.split(" "))),
+            "signatures": lambda text: orjson.dumps(sign(text)),
         }
         self._writers: Mapping[str, Callable[[str, Any], None]] = {
             "restore_points": self._add_point,
+            "looks": lambda _asset, look: catalogue.looked(_LOOK.validate_python(look)),
+            "gone": lambda _vault, told: catalogue.give_up(told["points"], from_text(told["moment"])),
+            "logs": lambda asset, told: catalogue.log_brought(asset, told["vault"], from_text(told["until"])),
             "verdicts": lambda point, verdict: catalogue.judge(point, _VERDICT.validate_python(verdict)),
         }
 

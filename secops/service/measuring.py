@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from backup.catalogue import Tally
 from backup.engine import engine_for
-from backup.policies import Policy, policy_for
+from backup.policies import Policy
 from playbooks.copies import vaults_by_tier
 from secops.evidence.chain import Kind
 from secops.evidence.verify import BrokenPack, read_pack
@@ -94,7 +94,7 @@ class View:
         """The policy of every system that has a tier."""
         inventory = self.home.inventory
         tiers = ((system.id, inventory.tier(system)) for system in inventory.systems)
-        return [(system, policy_for(tier)) for system, tier in tiers if tier]
+        return [(system, self.home.policies[tier]) for system, tier in tiers if tier]
 
     def furthest_behind(self, moment: Callable[[Tally], datetime | None]) -> Series:
         """The earliest moment of the assets of a system in a vault; nothing when one of them has none."""
@@ -204,7 +204,7 @@ def _has_engine(asset: Asset) -> bool:
 
 def _vaults(home: Home, asset: Asset) -> Sequence[str]:
     try:
-        return [vault.id for vault in vaults_by_tier(home.inventory, asset)]
+        return [vault.id for vault in vaults_by_tier(home.inventory, asset, home.policies)]
     except BadInput:
         return ()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from backup.catalogue import Catalogue, Look, UnknownPoint
+from backup.retention import Dated
 from secops.model.restore_point import Proof, Rung, Verdict
 from secops.model.text import Text
 from secops.support.clock import to_text
@@ -207,14 +208,31 @@ def test_a_page_goes_on_where_the_last_ended_and_shows_one_unit(catalogue: Catal
 def test_a_point_that_is_given_up_is_counted_and_listed_no_more(catalogue: Catalogue) -> None:
     for name, minutes in (("a", 1), ("b", 2)):
         catalogue.add(point(name, minutes, CLEAN), MANIFEST.text)
-    catalogue.give_up("v1/b", at(3))
-    catalogue.give_up("v1/b", at(9))
+    catalogue.give_up(["v1/b"], at(3))
+    catalogue.give_up(["v1/b"], at(9))
     assert [each.archive for each in catalogue.points("site")] == ["a"]
     assert [each.archive for each in catalogue.page()] == ["a"]
     assert catalogue.tallies()[0].points == 1
     assert catalogue.get("v1/b").archive == "b" and catalogue.verdicts("v1/b")
     with pytest.raises(UnknownPoint):
-        catalogue.give_up("v1/none", at(3))
+        catalogue.give_up(["v1/a", "v1/none"], at(3))
+    assert [each.archive for each in catalogue.page()] == ["a"]
+
+
+def test_use_is_what_was_seen_and_what_has_come_since(catalogue: Catalogue) -> None:
+    for number, (asset, unit, added) in enumerate((("a", "u1", 10), ("a", "u1", 20), ("b", "u1", 5), ("c", "u2", 7))):
+        each = replace(point(f"n{number}", number, asset=asset), unit=unit, added_bytes=added)
+        catalogue.add(each, MANIFEST.text)
+    assert catalogue.use("v1") == {"u1": 35, "u2": 7}
+    catalogue.looked(Look("a", "v1", at(0.5), ("n0",), "key", 100))
+    assert catalogue.use("v1") == {"u1": 100 + 20 + 5, "u2": 7}
+    assert catalogue.use("v2") == {}
+
+
+def test_retention_is_told_what_is_dated_and_proven(catalogue: Catalogue) -> None:
+    catalogue.add(point("a", 1, CLEAN), MANIFEST.text)
+    catalogue.add(point("b", 2), MANIFEST.text)
+    assert catalogue.dated("site", "v1") == [Dated("v1/b", at(2), False), Dated("v1/a", at(1), True)]
 
 
 def test_a_changed_identity_is_remembered_until_it_changes_again(catalogue: Catalogue) -> None:
