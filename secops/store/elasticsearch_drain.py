@@ -28,6 +28,7 @@ from secops.store.elasticsearch_reading import (
     named,
     patch,
     places_of,
+    reached,
     read,
     wait_for_writes,
 )
@@ -241,7 +242,7 @@ class Drain:
     def _taken(self, tried: _Try, results: Sequence[Result]) -> set[int]:
         """Remember what was written; the numbers of entries that have to be merged once more."""
         count = len(tried.findings)
-        verdict = _Verdict(self._course, tried)
+        verdict = _Verdict(self._course, tried, _arrived(self._course, tried.findings, results[:count]))
         for one, result in zip(tried.findings, results[:count], strict=True):
             verdict.of_finding(one, result)
         for job, result in zip(tried.jobs, results[count:], strict=True):
@@ -316,7 +317,7 @@ class Drain:
             overtaken = {job.action.id: job.by for job, _ in left if job.kind is Kind.PLACES}
             self._read_places(overtaken)
             jobs = [job for job, _ in left if job.kind is not Kind.PLACES]
-            jobs = [*jobs, *(self._place_job(id, by) for id, by in overtaken.items())]
+            jobs += [self._place_job(id, by) for id, by in overtaken.items() if self._place_changed(id)]
             results = self._course.sender.send([job.action for job in jobs])
 
     def _place_written(self, job: Job, result: Result) -> None:
@@ -364,6 +365,8 @@ class _Verdict:
 
     course: Course
     tried: _Try
+    arrived: set[str]
+    """Findings that were written although the server says otherwise."""
     again: set[int] = field(default_factory=set)
     stuck: Result | None = None
     _written: set[str] = field(default_factory=set)
@@ -374,8 +377,12 @@ class _Verdict:
         self.course.lagging = True
         if result.status is Status.OK:
             self._keep(one, Found(id, {}, result.index, result.seq_no, result.primary_term))
+            return
+        self.course.fresh.findings.pop(id, None)
+        if id in self.arrived:
+            self._written.add(id)
+            self._remember(one.notes)
         else:
-            self.course.fresh.findings.pop(id, None)
             self._failed(one.by, result, {id})
 
     def of_group(self, leader: Kept, others: dict[str, Kept], result: Result) -> None:
@@ -434,6 +441,12 @@ class _Verdict:
         if result.status in (Status.BLOCKED, Status.MISSING):
             self.stuck = result
         self.again |= set(by)
+
+
+def _arrived(course: Course, findings: Sequence[Kept], results: Sequence[Result]) -> set[str]:
+    """Ids of those that conflict with themselves: the answer to an earlier request that brought them was lost."""
+    doubtful = [one for one, result in zip(findings, results, strict=True) if result.status is Status.CONFLICT]
+    return reached(course, {one.finding.id: max(one.by) for one in doubtful}) if doubtful else set()
 
 
 def _is_there(job: Job, result: Result) -> bool:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from secops.store.elasticsearch_course import Course
 from secops.store.elasticsearch_documents import Kind
-from secops.store.elasticsearch_kept import By, Kept, Lock, locked_document, plan_of
+from secops.store.elasticsearch_kept import By, Kept, Lock, kept_of, locked_document, plan_of
+from secops.store.elasticsearch_reading import reached
 from secops.store.elasticsearch_server import Action, Found, Result, Status
 
 _SECONDS_TO_DECIDE = 20.0
@@ -25,14 +26,17 @@ def write_together(course: Course, leader: Kept, others: Mapping[str, Kept]) -> 
     if result.status is Status.OK and time.monotonic() - started < _SECONDS_TO_DECIDE:
         document = leader.document(plan_of(by, others))
         (result,) = course.sender.send([_over(course, leader, document)])
+        if result.status is Status.CONFLICT and reached(course, {leader.finding.id: number}):
+            # It conflicts with itself: the answer to an earlier request that brought it was lost.
+            result = Result(Status.OK)
     if result.status is not Status.OK:
         _unlock(course, locked)
         return result
-    leader.found = Found(leader.finding.id, {}, result.index, result.seq_no, result.primary_term)
+    leader.found = _as_written(leader.finding.id, result)
     actions = [_over(course, one, one.document(), locked[id]) for id, one in others.items()]
     for (id, one), then in zip(others.items(), course.sender.send(actions), strict=True):
         # A conflict: somebody was quicker to finish it.
-        one.found = Found(id, {}, then.index, then.seq_no, then.primary_term) if then.status is Status.OK else None
+        one.found = _as_written(id, then) if then.status is Status.OK else None
     return result
 
 
@@ -46,12 +50,22 @@ def _lock(course: Course, lock: Lock, others: Mapping[str, Kept]) -> tuple[dict[
     course.lagging = True
     actions = [_as_found(course, one, lock) for one in there.values()]
     results = dict(zip(there, course.sender.send(actions), strict=True))
+    doubtful = [id for id, result in results.items() if result.status is Status.CONFLICT]
+    for id, found in course.indices.server.get(alias, doubtful).items() if doubtful else ():
+        if kept_of(found).lock == lock:
+            # It conflicts with itself, likewise.
+            results[id] = Result(Status.OK, "", found.index, found.seq_no, found.primary_term)
     locked = {
         id: Found(id, there[id].source, result.index, result.seq_no, result.primary_term)
         for id, result in results.items()
         if result.status is Status.OK
     }
     return locked, next((result for id, result in results.items() if id not in locked), Result(Status.OK))
+
+
+def _as_written(id: str, result: Result) -> Found | None:
+    """None: it is not known how it stands on the server."""
+    return Found(id, {}, result.index, result.seq_no, result.primary_term) if result.index else None
 
 
 def _unlock(course: Course, locked: Mapping[str, Found]) -> None:

@@ -48,11 +48,11 @@ def place_document(before: Document | None, scan: str, evaluation: Evaluation) -
 
 
 def place_of_both(one: Document, other: Document) -> Document:
-    """What is known of a place, of two documents."""
+    """What is known of a place, of two documents; the other one itself when it says all of it."""
     known, more = told_of(one), told_of(other)
     known["newest"] = max(known["newest"], more["newest"], key=lambda newest: str(newest["at"]))
     known["last_successful"] = max(known["last_successful"] or "", more["last_successful"] or "") or None
-    return place_saying(known)
+    return other if known == more else place_saying(known)
 
 
 def place_saying(known: Document) -> Document:

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -231,6 +231,12 @@ def _read_findings(course: Course, picture: Picture, wanted: set[str]) -> None:
 def copied(one: Kept) -> Kept:
     """One that may be changed without a trace."""
     return Kept(one.finding, one.found, {**one.applied}, one.told, one.pending)
+
+
+def reached(course: Course, numbers: Mapping[str, int]) -> set[str]:
+    """Of these findings, those that the entry with that number has reached by now."""
+    there = course.indices.server.get(course.indices.alias(Kind.FINDINGS), numbers, FINDING_FIELDS)
+    return {id for id, found in there.items() if kept_of(found).applied.get(course.outbox, 0) >= numbers[id]}
 
 
 def _count_events(course: Course, picture: Picture) -> None:

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from secops.store.elasticsearch_errors import Busy, TooLarge, Unreachable
 from secops.store.elasticsearch_server import Action, ElasticsearchServer, Result, Status
@@ -42,13 +42,16 @@ class Patience:
     unreachable_seconds: float
     """For one that does not answer."""
     sleep: Callable[[float], None] = time.sleep
-    started: float = field(default_factory=time.monotonic)
+    _since: float | None = None
+    """When the trouble began; a slow request that went well takes nothing of the time."""
     _pause_seconds: float = 0.5
 
     def pause(self, trouble: Incomplete) -> None:
         """Wait a while, by chance longer each time; raises the trouble when that has no sense any more."""
         longest = self.unreachable_seconds if isinstance(trouble, Unreachable) else self.seconds
-        left = self.started + longest - time.monotonic()
+        if self._since is None:
+            self._since = time.monotonic()
+        left = self._since + longest - time.monotonic()
         if left <= 0:
             raise trouble
         self.sleep(min(left, self._pause_seconds * random.uniform(0.5, 1.0)))  # noqa: S311
@@ -56,26 +59,26 @@ class Patience:
 
     def progress(self) -> None:
         """Something went well: what comes next has all the time again."""
-        self.started, self._pause_seconds = time.monotonic(), 0.5
+        self._since, self._pause_seconds = None, 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class _Packed(Action):
-    """An action whose lines are made already."""
+    """An action that is encoded already."""
 
-    packed: tuple[bytes, ...] = ()
+    packed: bytes = b""
 
-    def lines(self) -> list[bytes]:
-        return list(self.packed)
+    def lines(self) -> bytes:
+        return self.packed
 
     @property
     def size(self) -> int:
-        return sum(map(len, self.packed))
+        return len(self.packed)
 
 
 def packed(action: Action) -> Action:
     """The same, encoded once and for all."""
-    return _Packed(action.alias, action.id, None, packed=tuple(action.lines()))
+    return _Packed(action.alias, action.id, None, packed=action.lines())
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,7 @@ class Sender:
             self.pace.slower()
         else:
             self.pace.well()
-        if any(result.status is Status.OK for result in results):
+        if any(result.status in (Status.OK, Status.CONFLICT) for result in results):
+            # A conflict is often what a lost answer leaves behind.
             self.patience.progress()
         return results

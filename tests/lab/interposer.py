@@ -23,11 +23,13 @@ class Interposer:
     """Share of single documents that are answered 429 and not handed on."""
     refused_requests: float = 0.0
     """Share of whole requests that are answered 429."""
-    lost_answers: float = 0.0
-    """Share of requests that are done, and whose connection then breaks."""
+    lost_every: int = 0
+    """Each so-manieth request is done, and its connection then breaks; 0: none."""
     largest_bytes: int = 100 << 20
     """Larger requests are answered 413."""
     chance: random.Random = field(default_factory=lambda: random.Random(5))
+    bulks: int = 0
+    """How many requests came."""
     told: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("items", "requests", "answers", "large"), 0))
     """How often it did."""
 
@@ -57,6 +59,8 @@ def interposed(target: str) -> Iterator[Interposer]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16
+    """Head and body of an answer leave together; apart they wait for each other for 40 ms."""
     behaviour: ClassVar[Interposer]
     host: ClassVar[str]
     port: ClassVar[int]
@@ -84,11 +88,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _bulk(self, body: bytes) -> None:
         how, pairs = self.behaviour, _pairs(body)
+        how.bulks += 1
         refused = [how.chance.random() < how.refused_items for _ in pairs]
         how.told["items"] += sum(refused)
         passed = b"".join(b"".join(pair) for pair, no in zip(pairs, refused, strict=True) if not no)
         code, headers, answer = self._forward(passed) if passed else (200, {"content-type": "application/json"}, b"{}")
-        if how.chance.random() < how.lost_answers:
+        if how.lost_every and how.bulks % how.lost_every == 0:
             how.told["answers"] += 1
             self.close_connection = True
             return

@@ -1,4 +1,6 @@
-"""A process that dies at any request, half done or its answer lost: the next one makes it good."""
+"""A process that dies at any request, half done or its answer lost: the next one makes it good. One that lives on
+though answers get lost makes it good itself.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,6 +18,7 @@ from secops.store.elasticsearch_server import Action, ElasticsearchServer, Resul
 from secops.store.finding_store import FindingStore
 from tests.contracts.evaluations import at, evaluation, id_of, weakness
 from tests.lab.elasticsearch import shared_elasticsearch
+from tests.lab.interposer import interposed
 from tests.store.elasticsearch_lab import fresh_indices
 from tests.store.faults.ledger import Clock, ledger, open_store, told
 
@@ -114,3 +117,23 @@ def test_a_crash_at_any_request_of_a_step_is_made_good(
                 assert told(store) == expected, f"struck at request {number}"
                 assert store.waiting().depth == store.waiting().dead_letters == 0
     assert number > 1
+
+
+@pytest.mark.parametrize(("every", "before"), [(2, 0), (2, 1), (3, 0)])
+def test_the_answers_to_all_requests_are_lost_once(every: int, before: int, tmp_path: Path) -> None:
+    """Each is sent again, and conflicts with itself: also the leader of several findings that change together."""
+    clock = Clock()
+    with (
+        fresh_indices(shared_elasticsearch()) as indices,
+        interposed(indices.server.name) as way,
+        ledger(tmp_path, clock) as right,
+        open_store(way.url, tmp_path, indices.prefix, clock) as store,
+    ):
+        way.bulks, way.lost_every = before, every
+        for number, step in enumerate(STEPS):
+            clock.minutes = number + 0.5
+            assert step(store) == step(right)
+        way.lost_every = 0
+        assert told(store) == told(right)
+        assert store.waiting().depth == store.waiting().dead_letters == 0
+        assert way.told["answers"] > 10

@@ -1,6 +1,5 @@
 """Servers that are away, busy, read-only or half gone: nothing is lost, nothing doubled."""
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,8 +32,9 @@ from tests.store.faults.scans import scan
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("elasticsearch")]
 
-AWAY_SECONDS = 60.0 if os.environ.get("JINDUN_LONG_TESTS") else 3.0
+AWAY_SECONDS = 60.0
 BECAUSE = Text("因为", "because")
+MOVED = id_of("/1", "a0")
 
 
 @pytest.fixture
@@ -47,6 +47,11 @@ def feed(store: FindingStore, numbers: range) -> list[Recorded]:
     return [store.record(f"s{number:03}", scan(number)) for number in numbers]
 
 
+def seen_last(number: int) -> bool:
+    """Whether the last of so many scans saw what a person then moves: what is resolved cannot be triaged."""
+    return any(one.locator == ("GET", "/1") for one in scan(number - 1)[0].weaknesses)
+
+
 def check(store: ElasticsearchStore, right: FindingStore) -> None:
     """All is there, once."""
     assert store.waiting().depth == store.waiting().dead_letters == 0
@@ -55,9 +60,6 @@ def check(store: ElasticsearchStore, right: FindingStore) -> None:
         assert one[part] == other[part], part
 
 
-@pytest.mark.xfail(
-    reason="the model and the store disagree on an edit after the outage; to be understood", strict=False
-)
 def test_a_server_that_dies_and_comes_back(tmp_path: Path) -> None:
     if not available():
         pytest.skip(MISSING)
@@ -67,18 +69,18 @@ def test_a_server_that_dies_and_comes_back(tmp_path: Path) -> None:
             feed(store, range(3))
             server.kill()
             started, number = time.monotonic(), 3
-            while time.monotonic() - started < AWAY_SECONDS or number < 12:
+            while time.monotonic() - started < AWAY_SECONDS or number < 12 or not seen_last(number):
                 recorded = store.record(f"s{number:03}", scan(number))
                 assert recorded == Recorded(waiting=8)
                 number += 1
-            assert number > 10, "scanning goes on at its own pace"
+                time.sleep(0.1)
             with pytest.raises(Kept, match="will be done when the server is back"):
-                store.edit(Move(id_of("/1", "a0"), BECAUSE, to=State.TRIAGED), actor="li")
+                store.edit(Move(MOVED, BECAUSE, to=State.TRIAGED), actor="li")
             with pytest.raises(Unreachable):
-                store.get(id_of("/1", "a0"))
+                store.get(MOVED)
             assert store.waiting().depth == (number - 3) * 8 + 1
         feed(right, range(number))
-        right.edit(Move(id_of("/1", "a0"), BECAUSE, to=State.TRIAGED), actor="li")
+        right.edit(Move(MOVED, BECAUSE, to=State.TRIAGED), actor="li")
         server.start()
         with open_store(server.url, tmp_path, "t", clock) as store:
             check(store, right)
@@ -119,18 +121,17 @@ def test_a_third_of_all_documents_answered_429(indices: Indices, tmp_path: Path)
         assert way.told["requests"] > 0
 
 
-@pytest.mark.xfail(reason="histories differ when answers get lost; to be understood", strict=False)
-def test_answers_that_get_lost(indices: Indices, tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [2, 3, 5])
+def test_answers_that_get_lost(indices: Indices, tmp_path: Path, every: int) -> None:
+    """Every second one: each request is sent twice, and is refused as a conflict with itself."""
     clock = Clock()
     with interposed(indices.server.name) as way, ledger(tmp_path, clock) as right:
-        way.lost_answers = 0.3
         with open_store(way.url, tmp_path, indices.prefix, clock) as store:
-            feed(store, range(8))
-            feed(right, range(8))
-            way.lost_answers = 0.0
-            store.ship()
+            way.lost_every = every
+            assert feed(store, range(8)) == feed(right, range(8))
+            way.lost_every = 0
             check(store, right)
-        assert way.told["answers"] > 3
+        assert way.told["answers"] > 8 * 3 // every
 
 
 def test_requests_that_are_too_large_become_smaller(indices: Indices, tmp_path: Path) -> None:
