@@ -30,6 +30,11 @@ scope:
   approved_by: ""
   networks: []            # 例 / e.g. [10.1.0.0/16]
   expires: "9999-12-31"   # 授权截止日 / last day of the authorisation
+  # 还可限定 / may be narrowed: hosts, ports, paths, methods, windows
+  # paths: [/portal]        # 网站只扫描这些路径之下 / of web sites, only what lies below
+  # methods: [GET, HEAD]    # 只用这些请求方法 / only these methods of HTTP
+  # windows:                # 只在这些时段发送 / nothing is sent at other hours
+  #   - {begins: "22:00", ends: "06:00", days: [mon, tue, wed, thu, fri], zone: Asia/Shanghai}
 
 limits:
   total: 64        # 同时进行的检查 / evaluations at once

@@ -4,6 +4,7 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, time
 from functools import cached_property
 from ipaddress import ip_address
@@ -14,6 +15,7 @@ from backup.catalogue import Catalogue
 from backup.engine import Keys
 from backup.policies import Policy, by_tier, load_policies, shipped_policies
 from playbooks.load import Library
+from scanners.allowed import Window
 from scanners.files.check import Means
 from scanners.reach import Reach
 from scanners.scan import Limits
@@ -35,7 +37,7 @@ from secops.service.ledgers import Ledgers
 from secops.service.reviewing import Reviewed, Sla, Times, ignore, review
 from secops.service.saved_queries import SavedQueries
 from secops.service.scanning import Eyes
-from secops.service.settings import Settings
+from secops.service.settings import Day, Settings, WindowSettings
 from secops.service.storing import Place, open_store
 from secops.service.tree_scanning import TreeEyes
 from secops.sla.holidays import load_calendar, shipped_calendar
@@ -121,7 +123,10 @@ class Home:
         wanted = self.settings.scope
         last_moment = datetime.combine(datetime.fromisoformat(wanted.expires), time.max, UTC)
         networks = wanted.networks if wanted.approved_by else ()
-        return scope_of(networks, wanted.approved_by, last_moment, frozenset(wanted.ports), frozenset(wanted.hosts))
+        return scope_of(
+            networks, wanted.approved_by, last_moment, frozenset(wanted.ports), frozenset(wanted.hosts),
+            paths=wanted.paths, methods=frozenset(wanted.methods), windows=tuple(map(_window, wanted.windows)),
+        )  # fmt: skip
 
     @cached_property
     def ssh(self) -> SshRunner:
@@ -218,7 +223,8 @@ class Home:
         return Reach(Guard(self.scope), shell=self.ssh, authorities=str(self.path(trusted)) if trusted else "")
 
     def _allowed(self, host: str, port: int) -> bool:
-        return self.scope.refuse(host, ip_address(host), port, now()) is None
+        # Hours are for scanning; whether a site is up again is asked when it is.
+        return replace(self.scope, windows=()).refuse(host, ip_address(host), port, now()) is None
 
     def _trusted(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
@@ -238,3 +244,8 @@ def open_home(folder: Path | None = None) -> Home:
             )
         )
     return Home(chosen)
+
+
+def _window(written: WindowSettings) -> Window:
+    begins, ends = (time.fromisoformat(clock) for clock in (written.begins, written.ends))
+    return Window(begins, ends, frozenset(list(Day).index(day) for day in written.days), written.zone)

@@ -1,13 +1,17 @@
 """The settings of one service: `jindun.yaml` in its home folder. Paths are relative to that folder."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import date
+from enum import StrEnum
 from ipaddress import ip_network
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field
 
+from scanners.allowed import lies_below
 from secops.model.text import Text
 from secops.service.store_settings import StoreSettings
 from secops.support.clock import now
@@ -29,6 +33,38 @@ def _date(written: str) -> str:
         date.fromisoformat(written)
     except ValueError:
         raise BadValue(Text(f"“{written}”不是日期", f"“{written}” is not a date like 2027-12-31")) from None
+    return written
+
+
+def _clock(written: str) -> str:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", written):
+        raise BadValue(Text(f"“{written}”不是时刻,应为 22:30", f"“{written}” is not a time of day like 22:30"))
+    return written
+
+
+def _zone(written: str) -> str:
+    try:
+        ZoneInfo(written)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise BadValue(Text(f"没有时区“{written}”", f"there is no time zone “{written}”, like Asia/Shanghai")) from None
+    return written
+
+
+def _path(written: str) -> str:
+    # What a server may read in another way is refused when it is asked for, and must not be authorised either.
+    if not written.startswith("/") or "?" in written or not lies_below(written, (written,)):
+        raise BadValue(
+            Text(
+                f"“{written}”不是路径:应以 / 开头,不含 ..、编码和查询",
+                f"“{written}” is not a path: it begins with /, without .., encoding and query",
+            )
+        )
+    return written
+
+
+def _method(written: str) -> str:
+    if not re.fullmatch(r"[A-Z][A-Z-]{1,19}", written):
+        raise BadValue(Text(f"“{written}”不是请求方法,应大写", f"“{written}” is no method of HTTP in upper case"))
     return written
 
 
@@ -64,6 +100,37 @@ class BackupSettings:
     """Path, on each source host, of the vaults' pinned host keys."""
 
 
+class Day(StrEnum):
+    """A day of the week."""
+
+    MONDAY = "mon"
+    TUESDAY = "tue"
+    WEDNESDAY = "wed"
+    THURSDAY = "thu"
+    FRIDAY = "fri"
+    SATURDAY = "sat"
+    SUNDAY = "sun"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSettings:
+    """Hours in which anything may be sent, every week."""
+
+    __pydantic_config__ = _STRICT
+    begins: Annotated[str, AfterValidator(_clock)]
+    """`22:30`."""
+    ends: Annotated[str, AfterValidator(_clock)]
+    """Before it begins: on the next day."""
+    days: tuple[Day, ...] = ()
+    """On which it begins; empty: every day."""
+    zone: Annotated[str, AfterValidator(_zone)] = "Asia/Shanghai"
+    """Where the clock hangs."""
+
+    def __post_init__(self) -> None:
+        if self.begins == self.ends:
+            raise BadValue(Text("起止时刻相同", "it ends when it begins"))
+
+
 @dataclass(frozen=True, slots=True)
 class ScopeSettings:
     """Where the service may connect to. Nothing is sent anywhere else."""
@@ -79,6 +146,12 @@ class ScopeSettings:
     """Empty: every port."""
     hosts: tuple[str, ...] = ()
     """Names that may be resolved; empty: any whose every address lies in `networks`."""
+    paths: tuple[Annotated[str, AfterValidator(_path)], ...] = ()
+    """Below which web sites may be asked; empty: everywhere."""
+    methods: tuple[Annotated[str, AfterValidator(_method)], ...] = ()
+    """Of HTTP, as `GET`; empty: what the profile of a scan allows."""
+    windows: tuple[WindowSettings, ...] = ()
+    """When anything may be sent; empty: always."""
     authorities: str = ""
     """PEM file of certificate authorities that are trusted besides the system's."""
 

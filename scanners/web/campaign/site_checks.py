@@ -18,7 +18,7 @@ from scanners.web.client import Client
 from scanners.web.cookies import CookieJar
 from scanners.web.crawl.clusters import key_of
 from scanners.web.crawl.lead import Lead, Source
-from scanners.web.crawl.plan import Crawled
+from scanners.web.crawl.plan import WHY, Crawled, LeftOut
 from scanners.web.crawl.plan import Entry as Asked
 from scanners.web.finding_points import NOTHING_LEARNED
 from scanners.web.inert import MARK, Prober
@@ -48,6 +48,7 @@ _MOST_VIEWS = 3
 _MOST_SHOWN = 300
 """Pages on which is looked for what was left behind elsewhere."""
 _CHECK_SECONDS = 8.0
+_UNCRAWLED = (LeftOut.STOPPED, LeftOut.OUT_OF_SESSION, LeftOut.OUT_OF_SCOPE, LeftOut.NO_ANSWER)
 _NOWHERE = f"/{MARK}-nowhere"
 """A place that no site has: what is said there may repeat what was asked for."""
 SHOWN_ELSEWHERE = "shown elsewhere"
@@ -395,7 +396,8 @@ class SiteChecks:
         if lost is not None:
             return Outcome.UNREACHABLE, lost
         if self._crawled.failed and not tried:
-            return Outcome.UNREACHABLE, Text("站点无法爬取", "the site could not be crawled")
+            why = next(WHY[one] for one in _UNCRAWLED if self._crawled.left_out.get(one) or one is LeftOut.NO_ANSWER)
+            return Outcome.UNREACHABLE, Text(f"站点无法爬取:{why.zh}", f"the site could not be crawled: {why.en}")
         if not tried:
             return Outcome.SKIPPED, Text("站点上没有适用之处", "there is nothing on the site that it applies to")
         if failed > _MOST_FAILED * tried:
