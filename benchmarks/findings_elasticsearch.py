@@ -110,7 +110,7 @@ class Ours:
             self.shipper.ship(patience=Patience(60, 60))
             seconds = time.perf_counter() - started
         assert self.outbox.standing().depth == self.outbox.standing().dead_letters == 0
-        return seconds, [action.lines() for actions in sent for action in actions]
+        return seconds, [action.lines().splitlines() for actions in sent for action in actions]
 
     def close(self) -> None:
         """Release everything."""

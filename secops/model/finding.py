@@ -5,7 +5,6 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
 
 from secops.model.text import Text
 
@@ -165,8 +164,6 @@ class Finding:
     """The findings that were merged into it."""
 
 
-# A store asks for the ids of an evaluation twice: when it looks for what is there, and when it merges.
-@lru_cache(maxsize=1 << 12)
 def finding_id(weakness_class: WeaknessClass, asset: str, rule: str, locator: tuple[str, ...]) -> str:
     """`1-` (the version of the key) and 32 base32 characters of a SHA-256 over class, asset, rule and locator."""
     text = "\x1f".join(_unambiguous(part) for part in (weakness_class.value, asset, rule, *locator))

@@ -23,7 +23,7 @@ from secops.model.outcome import Evaluation
 from secops.model.text import Text
 from secops.store import elasticsearch_ecs as ecs
 from secops.store.documents import acceptance_from_document, acceptance_to_document, from_document, to_document
-from secops.store.elasticsearch_json import Document, encoded
+from secops.store.elasticsearch_json import APART, OURS, Document, encoded
 from secops.store.elasticsearch_text import MAPPING as TRIGRAMS
 from secops.store.elasticsearch_text import trigrams
 from secops.store.event import Event
@@ -64,8 +64,8 @@ class Kind(StrEnum):
 
 
 _APPEND_ONLY = {Kind.OBSERVATIONS, Kind.CONTENTS, Kind.EVENTS, Kind.COVERAGE, Kind.AUDIT}
-KEPT: Document = {"type": "keyword", "index": False, "doc_values": False}
-"""Text that is given back and never looked at."""
+KEPT: Document = {"type": "text", "index": False, "norms": False, "store": True}
+"""Text that is given back and never looked at (see APART); keywords could not be that long."""
 BODY: Document = {"type": "binary"}
 _WORD: Document = {"type": "keyword"}
 _PLACE: Document = dict.fromkeys(("place", "asset", "check"), _WORD)
@@ -119,10 +119,13 @@ _OURS: dict[Kind, Document] = {
 def mapping(kind: Kind) -> Document:
     """The mapping of an index; what it does not name is refused."""
     schema = ecs.COMMON | (ecs.OF_FINDINGS if kind is Kind.FINDINGS else {})
-    made: Document = {"dynamic": "strict", "properties": schema | {"jindun": ecs.fields(**_OURS[kind])}}
-    if kind is Kind.FINDINGS:
-        made["_source"] = {"excludes": ["jindun.searched"]}  # it is the texts again, several times as long
-    return made
+    # What is searched is the texts again, several times as long.
+    apart = sorted(APART | {f"{OURS}.searched"})
+    return {
+        "dynamic": "strict",
+        "properties": schema | {OURS: ecs.fields(**_OURS[kind])},
+        "_source": {"excludes": apart},
+    }
 
 
 def shape(kind: Kind) -> str:

@@ -8,6 +8,11 @@ from typing import Any, TypeAlias
 import orjson
 
 Document: TypeAlias = dict[str, Any]
+OURS = "jindun"
+"""The object of a document that holds what is not of the Elastic Common Schema."""
+APART = frozenset({f"{OURS}.document", f"{OURS}.extra"})
+"""Fields that are kept beside the source of a document: the server gives them back without parsing all of it, which
+costs it as much as writing them."""
 
 
 def encoded(value: object) -> bytes:

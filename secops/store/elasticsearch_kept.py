@@ -9,7 +9,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from secops.model.finding import Finding
 from secops.model.text import Text
@@ -82,6 +82,8 @@ class Kept:
     """Numbers of the entries that changed it since it was read."""
     notes: tuple[Note, ...] = ()
     """Events since it was read."""
+    noted: tuple[Document, ...] = ()
+    """The same as they are kept."""
 
     @property
     def changed(self) -> bool:
@@ -99,19 +101,12 @@ class Kept:
         """One more event."""
         assert self.told is not None
         self.told += 1
-        self.notes = (*self.notes, Note(by, self.told, event, audit))
+        note = Note(by, self.told, event, audit)
+        self.notes, self.noted = (*self.notes, note), (*self.noted, note.to_json())
 
     def written(self, found: Found) -> "Kept":
         """As it is after it was written."""
-        return replace(
-            self,
-            found=found,
-            pending=self._kept_notes(),
-            notes=(),
-            by=(),
-            lock=None,
-            applied={**self.applied},
-        )
+        return Kept(self.finding, found, {**self.applied}, self.told, self._kept_notes(), plan=self.plan)
 
     def extra(self, plan: Document | None = None) -> Document:
         """What stands in its document beside the finding, when it is written."""
@@ -125,7 +120,7 @@ class Kept:
         return extra
 
     def _kept_notes(self) -> tuple[Document, ...]:
-        return (*self.pending, *(note.to_json() for note in self.notes)) if self.notes else self.pending
+        return (*self.pending, *self.noted) if self.noted else self.pending
 
     def untold(self) -> list[Note]:
         """Its last events, that may not stand among the events yet."""

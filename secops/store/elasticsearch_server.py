@@ -38,7 +38,7 @@ from secops.store.elasticsearch_errors import (
     Untrusted,
     WrongProduct,
 )
-from secops.store.elasticsearch_json import Document, encoded
+from secops.store.elasticsearch_json import APART, OURS, Document, encoded
 from secops.support.errors import JindunError
 
 Key: TypeAlias = str | int
@@ -80,15 +80,15 @@ class Action:
     replace: bool = False
     """Write it whatever is there."""
 
-    def lines(self) -> list[bytes]:
-        """The lines of the bulk request."""
+    def lines(self) -> bytes:
+        """Its part of the bulk request, each line ended."""
         where: Document = {"_index": self.alias, "_id": self.id}
         if self.over is not None:
             where |= {"if_seq_no": self.over.seq_no, "if_primary_term": self.over.primary_term}
         if self.document is None:
-            return [orjson.dumps({"delete": where})]
+            return orjson.dumps({"delete": where}) + b"\n"
         operation = "index" if self.replace or self.over is not None else "create"
-        return [orjson.dumps({operation: where}), encoded(self.document)]
+        return b"%b\n%b\n" % (orjson.dumps({operation: where}), encoded(self.document))
 
 
 class Status(StrEnum):
@@ -160,8 +160,9 @@ class ElasticsearchServer:
         wanted = list(dict.fromkeys(ids))
         for start in range(0, len(wanted), PAGE):
             with self._explained():
+                source, apart = _wanted(fields)
                 answer = self._client.mget(
-                    index=index, ids=wanted[start : start + PAGE], source_includes=list(fields) or None
+                    index=index, ids=wanted[start : start + PAGE], source=source, stored_fields=apart
                 )
             for hit in answer["docs"]:
                 if "error" in hit:
@@ -238,7 +239,7 @@ class ElasticsearchServer:
         """
         if not actions:
             return []
-        lines: Any = [line for action in actions for line in action.lines()]  # bytes pass, the types do not say so
+        lines: Any = b"".join(action.lines() for action in actions)  # bytes pass, the types do not say so
         with self._explained():
             answer = self._once.bulk(operations=lines, require_alias=True, filter_path=_BULK_ANSWER)
         return [_result(*item.items()) for item in answer["items"]]
@@ -297,11 +298,10 @@ class ElasticsearchServer:
             self._once.indices.put_settings(index=index, settings={"index.blocks.write": None})
 
     def _hits(self, where: Document, request: Document, after: Sequence[Key], fields: Sequence[str]) -> list[Document]:
-        body = request | {"track_total_hits": False}
+        source, apart = _wanted(fields)
+        body = request | {"track_total_hits": False, "_source": source, "stored_fields": apart}
         if after:
             body["search_after"] = list(after)
-        if fields:
-            body["_source"] = list(fields)
         with self._explained():
             answer = self._client.search(**where, body=body, allow_partial_search_results=False)
         self._require_whole(answer["_shards"])
@@ -348,8 +348,17 @@ def _options(access: Access) -> Document:
     return options | {"ssl_context": access.trust()}
 
 
+def _wanted(fields: Sequence[str]) -> tuple[bool | list[str], list[str]]:
+    """What of the source is wanted, and what beside it; all of both when nothing is named."""
+    source = [field for field in fields if field not in APART]
+    return source or not fields, [field for field in fields or sorted(APART) if field in APART]
+
+
 def _found(hit: Document) -> Found:
-    return Found(hit["_id"], hit["_source"], hit["_index"], hit.get("_seq_no", -1), hit.get("_primary_term", -1))
+    source: Document = hit.get("_source", {})
+    for path, (value,) in hit.get("fields", {}).items():
+        source.setdefault(OURS, {})[path.removeprefix(f"{OURS}.")] = value
+    return Found(hit["_id"], source, hit["_index"], hit.get("_seq_no", -1), hit.get("_primary_term", -1))
 
 
 def _result(item: tuple[str, Document]) -> Result:

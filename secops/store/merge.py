@@ -84,7 +84,9 @@ class Changes:
             last_evaluated=at,
             state_since=at,
         )
-        finding = replace(finding, deadline=self.deadline_of(finding))
+        deadline = self.deadline_of(finding)
+        if deadline:
+            finding = replace(finding, deadline=deadline)
         self.findings[id] = finding
         self.new.add(id)
         self._note(finding, at, "seen", weakness.reason)
@@ -92,18 +94,20 @@ class Changes:
     def _see_again(self, group: "_Group", finding: Finding, weakness: Weakness, evaluation: Evaluation) -> None:
         at = evaluation.started
         self.seen_again.add(finding.id)
-        counted = replace(finding, times_seen=finding.times_seen + 1, first_seen=min(finding.first_seen, at))
         overtaken = (finding.gone or finding.misses) and at < finding.last_evaluated
         if at < finding.last_seen or overtaken:
-            self.findings[finding.id] = counted
+            earlier = min(finding.first_seen, at)
+            self.findings[finding.id] = replace(finding, times_seen=finding.times_seen + 1, first_seen=earlier)
             return
         worse = _worse(finding.weakness, weakness)
         now = replace(
-            counted,
+            finding,
             weakness=weakness,
             system=evaluation.system,
             check=evaluation.check,
+            first_seen=min(finding.first_seen, at),
             last_seen=at,
+            times_seen=finding.times_seen + 1,
             misses=0,
             gone=False,
         )
