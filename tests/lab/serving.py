@@ -35,7 +35,7 @@ def give_to_server(tree: Path) -> None:
 
 def run_as_server(*argv: str) -> None:
     """Run a program to its end, as the server's user."""
-    subprocess.run(argv, check=True, capture_output=True, timeout=120, cwd="/", **_identity())
+    subprocess.run(argv, check=True, capture_output=True, timeout=120, cwd="/", **server_identity())
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def serving(argv: Sequence[str], folder: Path, ready: Callable[[], bool]) -> Ite
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
-            **_identity(),
+            **server_identity(),
         )
     try:
         deadline = time.monotonic() + _PATIENCE_SECONDS
@@ -63,5 +63,6 @@ def serving(argv: Sequence[str], folder: Path, ready: Callable[[], bool]) -> Ite
         process.wait()
 
 
-def _identity() -> dict[str, Any]:
+def server_identity() -> dict[str, Any]:
+    """The user and group of servers, as `subprocess` takes them; nothing unless we are root."""
     return {"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
