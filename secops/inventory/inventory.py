@@ -22,6 +22,7 @@ from secops.model.city import (
     Unit,
     Vault,
 )
+from secops.model.step import LOCAL
 from secops.model.text import Text
 from secops.support.errors import BadInput
 from secops.support.suggestions import did_you_mean
@@ -74,10 +75,10 @@ class Inventory:
         return next((entry for entry in self.city.entries if entry.system == system.id), None)
 
     def host_of(self, asset: Asset) -> Asset | None:
-        """The host that holds an asset; a host holds itself."""
+        """The host that holds an asset; a host holds itself, and the machine of the service is no asset."""
         if asset.kind is AssetKind.HOST:
             return asset
-        return self.asset(asset.host) if asset.host else None
+        return self.asset(asset.host) if asset.host not in ("", LOCAL) else None
 
     def grading(self, system: System) -> Grading:
         return grade(system.grade)

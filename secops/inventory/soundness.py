@@ -144,7 +144,7 @@ def _asset(path: KeyPath, asset: Asset, known: _Known) -> Iterator[Mistake]:
     if asset.id == LOCAL:
         yield (*path, "id"), Text(f'"{LOCAL}" 指服务本机,不能作 id', f'"{LOCAL}" means the machine of the service')
     if asset.host:
-        yield from _refer((*path, "host"), asset.host, known.hosts, Text("主机", "host"))
+        yield from _refer_host((*path, "host"), asset.host, known)
         host = known.hosts.get(asset.host)
         if host and host.centre != asset.centre:
             sentence = Text(f'主机在另一中心 "{host.centre}"', f'that host stands in another centre, "{host.centre}"')
@@ -175,10 +175,16 @@ def _fields(path: KeyPath, asset: Asset) -> Iterator[Mistake]:
             yield (*path, name), Text(f'{kind.zh}没有键 "{name}"', f'a {kind.en} has no "{name}"')
 
 
+def _refer_host(path: KeyPath, host: str, known: _Known) -> Iterator[Mistake]:
+    """The machine of the service is a host without being an asset: commands for it need no ssh."""
+    if host != LOCAL:
+        yield from _refer(path, host, known.hosts, Text("主机", "host"))
+
+
 def _vault(path: KeyPath, vault: Vault, known: _Known) -> Iterator[Mistake]:
     yield from _refer((*path, "centre"), vault.centre, known.centres, Text("中心", "centre"))
     if vault.host:
-        yield from _refer((*path, "host"), vault.host, known.hosts, Text("主机", "host"))
+        yield from _refer_host((*path, "host"), vault.host, known)
     if not vault.location.startswith("/") and not _REMOTE_VAULT.fullmatch(vault.location):
         yield (
             (*path, "location"),
@@ -223,7 +229,7 @@ def _fetching(path: KeyPath, vault: Vault, known: _Known) -> Iterator[Mistake]:
 
 def _place(path: KeyPath, place: Place, known: _Known) -> Iterator[Mistake]:
     yield from _refer((*path, "centre"), place.centre, known.centres, Text("中心", "centre"))
-    yield from _refer((*path, "host"), place.host, known.hosts, Text("主机", "host"))
+    yield from _refer_host((*path, "host"), place.host, known)
     yield from _absolute((*path, "path"), place.path)
     yield from _url((*path, "url"), place.url)
 

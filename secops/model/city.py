@@ -178,7 +178,8 @@ class Asset:
     """Absolute, on `host`: of a file tree; of a database its directory or file of data. For a host its sshd_config,
     when that is not the usual one."""
     host: str = ""
-    """For a file tree, website, page or database: the id of the host asset that holds it."""
+    """For a file tree, website, page or database: the id of the host asset that holds it, or `local` for the machine
+    of the service."""
     product: Product | None = None
     """For a database: what it is."""
     ports: tuple[int, ...] = ()
@@ -295,7 +296,8 @@ class Place:
     id: str
     centre: str
     host: str
-    """Id of the host asset."""
+    """Id of the host asset, or `local` for the machine of the service: restored trees can be scanned for malware there
+    alone."""
     path: str
     """Directory on the host; each restore gets a folder of its own in it."""
     url: str
