@@ -26,7 +26,8 @@ _ARGUMENTS = (
     # Every request is answered from within. What that should miss finds no name, no way, and a closed door.
     "--host-resolver-rules=MAP * ~NOTFOUND",
     "--proxy-bypass-list=<-loopback>",
-    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",  # its older name
     "--disable-quic",
     "--dns-prefetch-disable",
     "--disable-domain-reliability",
@@ -37,6 +38,11 @@ _ARGUMENTS = (
 )
 _LEFT_AS_USUAL = ["--disable-popup-blocking", "--disable-ipc-flooding-protection"]
 """What Playwright would switch off: the brakes on pages that open windows or call without end."""
+
+
+_WITHOUT_SOCKETS = """for (const name of ['RTCPeerConnection', 'webkitRTCPeerConnection', 'WebTransport'])
+  delete globalThis[name];"""
+"""What needs no address to leave; the walls hold without this, too."""
 
 
 @asynccontextmanager
@@ -101,6 +107,7 @@ class Chromium:
             service_workers="block", accept_downloads=False, storage_state=storage, ignore_https_errors=True
         )
         try:
+            await context.add_init_script(_WITHOUT_SOCKETS)
             yield context
         finally:
             with suppress(Exception):

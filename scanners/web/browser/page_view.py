@@ -7,6 +7,7 @@ from typing import Any
 
 _MOST_CHARACTERS = 4_000_000
 _EVALUATE_SECONDS = 4.0
+_READY_SECONDS = 0.05
 
 _SIZE = "document.getElementsByTagName('*').length + '|' + location.href"
 _HTML = """(() => {
@@ -101,6 +102,12 @@ class PageView:
         self._session = session
         """Of the DevTools protocol."""
         self._world = 0
+
+    async def ready(self, most_seconds: float) -> None:
+        """Until the page is read to its end, though not all of its parts."""
+        async with asyncio.timeout(most_seconds):
+            while await self._evaluated("document.readyState") == "loading":
+                await asyncio.sleep(_READY_SECONDS)
 
     async def html(self) -> str:
         """What the page is now, with what is in its open shadow trees; never more than 4 million characters."""

@@ -59,7 +59,9 @@ class Browser:
                 async with asyncio.timeout(_PAGE_SECONDS), self._tab(traffic, visitor) as (tab, session):
                     _hear_windows(session, capture)
                     look = _Look(PageView(session), traffic, capture)
-                    await tab.goto(lead.url, timeout=_LOAD_SECONDS * 1000, wait_until="domcontentloaded")
+                    # Whoever waits for more waits for ever when the page moves on at once.
+                    await tab.goto(lead.url, timeout=_LOAD_SECONDS * 1000, wait_until="commit")
+                    await look.view.ready(_LOAD_SECONDS)
                     await self._explore(look)
             except Exception as error:
                 if not is_of_playwright(error):

@@ -236,7 +236,7 @@ class _Crawler:
 
     def _is_worth_showing(self, lead: Lead, reading: Reading) -> bool:
         """A page that its scripts make, and one with scripts of each other kind, to see whether they do."""
-        if lead.method != "GET" or lead.source is Source.MISS or reading.kind != "html":
+        if lead.method != "GET" or lead.source in (Source.MISS, Source.PROBE) or reading.kind != "html":
             return False
         return reading.grows or (reading.scripted and self._growing.get(cluster_of(lead), True))
 
