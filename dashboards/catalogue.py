@@ -127,6 +127,24 @@ METRICS = (
         Unit.MOMENT,
     ),
     Metric(
+        "jindun_recoverable_timestamp_seconds",
+        Text(
+            "从各中心能恢复到的时刻(备份与日志中较新者),取最落后的资产",
+            "As of when the system can be recovered from each centre, by copies and logs, of the asset furthest behind",
+        ),
+        ("system", "role"),
+        Unit.MOMENT,
+    ),
+    Metric(
+        "jindun_rto_forecast_seconds",
+        Text(
+            "按最近一次实测恢复速率,从各备份库恢复该系统预计用时(数据量 ÷ 速率 + 日志重放)",
+            "How long bringing the system back from each vault would take: size over the last measured rate, and replay",
+        ),
+        ("system", "vault"),
+        Unit.SECONDS,
+    ),
+    Metric(
         "jindun_rpo_target_seconds",
         Text("从备份恢复时允许丢失的数据时长", "How old the newest copy may be, by the tier's policy"),
         ("system",),
@@ -259,6 +277,27 @@ ALERTS = (
             "系统 {{ $labels.system }} 在 {{ $labels.vault }} 的最新备份已有 {{ $value | humanizeDuration }},超过 RPO",
             "the newest copy of {{ $labels.system }} in {{ $labels.vault }} is {{ $value | humanizeDuration }} old, "
             "more than its RPO",
+        ),
+    ),
+    Alert(
+        "JindunRpoMissed",
+        "time() - jindun_recoverable_timestamp_seconds > on (system) group_left () jindun_rpo_target_seconds",
+        600,
+        Urgency.CRITICAL,
+        Text(
+            "系统 {{ $labels.system }} 在 {{ $labels.role }} 中心只能恢复到 {{ $value | humanizeDuration }} 前,超过 RPO",
+            "from the {{ $labels.role }} centre {{ $labels.system }} can be recovered as of {{ $value | humanizeDuration }} "
+            "ago, more than its RPO",
+        ),
+    ),
+    Alert(
+        "JindunRtoOutOfReach",
+        "min by (system) (jindun_rto_forecast_seconds) > on (system) group_left () 0.8 * jindun_rto_target_seconds",
+        600,
+        Urgency.WARNING,
+        Text(
+            "从备份恢复系统 {{ $labels.system }} 预计需 {{ $value | humanizeDuration }},已过 RTO 的 80 %",
+            "bringing {{ $labels.system }} back from a copy would take {{ $value | humanizeDuration }}, over 80 % of its RTO",
         ),
     ),
     Alert(

@@ -1,7 +1,8 @@
 """What the backup actions share: whose an asset is, and which vaults it has by its tier."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from backup.engine import engine_for
 from backup.policies import Policy, shipped_policies
 from backup.vaults import visible
 from secops.inventory.inventory import Inventory
@@ -13,6 +14,19 @@ from secops.support.errors import BadInput
 def unit_of(inventory: Inventory, asset: Asset) -> str:
     """Id of the unit whose data the asset holds: the first that leads its system."""
     return inventory.system_of(asset.id).lead_units[0]
+
+
+def copied_assets(inventory: Inventory, policies: Mapping[Tier, Policy]) -> Iterator[Asset]:
+    """Everything in production that its tier wants copied and that an engine copies."""
+    production = inventory.centre_with(CentreRole.PRODUCTION)
+    for system in inventory.systems:
+        tier = inventory.tier(system)
+        if tier is None or production is None:
+            continue
+        for asset in system.assets:
+            wanted = asset.centre == production.id and policies[tier].copies.include(asset)
+            if wanted and _has_engine(asset):
+                yield asset
 
 
 def vaults_by_tier(
@@ -38,3 +52,11 @@ def _vault_in(inventory: Inventory, role: CentreRole, unit: str) -> Vault:
             f"the inventory has no vault in the {role} centre that unit {unit} may use",
         )
     )
+
+
+def _has_engine(asset: Asset) -> bool:
+    try:
+        engine_for(asset)
+    except BadInput:
+        return False
+    return True

@@ -22,6 +22,7 @@ from secops.service.assessing import TIER_CHECK, assess_tiers, place_of
 from secops.service.home import Home, open_home
 from secops.service.own_soundness import CHECK as OWN_CHECK
 from secops.service.own_soundness import assess_ourselves
+from secops.service.protecting import COPIES_CHECK, assess_copies
 from secops.service.reacting import react, reactions
 from secops.service.running import Ended, Watchers
 from secops.service.scanning import Scanned
@@ -32,8 +33,8 @@ from secops.support.language import say
 verb = typer.Typer(
     name="scan",
     help=say(
-        zh="扫描授权范围内的资产,并核对各系统的灾备等级(dr-tier)。退出码:1 有发现,3 有未能测到的。",
-        en="Scan the assets in the authorised scope, and assess the DR tier of each system (dr-tier). "
+        zh="扫描授权范围内的资产,并核对各系统的灾备等级(dr-tier)与备份(copies)。退出码:1 有发现,3 有未能测到的。",
+        en="Scan the assets in the authorised scope, and assess the DR tier (dr-tier) and the copies (copies) of each. "
         "Exit code 1: something is found; 3: something went untested.",
     ),
     invoke_without_command=True,
@@ -80,7 +81,9 @@ def scan(
             list(home.library)  # a playbook with a mistake is told of before anything is scanned
         narrowed = bool(asset or kind)
         systems = _assessed(home, system or [], chosen, narrowed) if not check or TIER_CHECK in check else []
-        assessed = [*assess_tiers(home.inventory, systems), *_ourselves(home, check or [], narrowed or bool(system))]
+        copied = assess_copies(home, now(), chosen) if not check or COPIES_CHECK in check else ()
+        ourselves = _ourselves(home, check or [], narrowed or bool(system))
+        assessed = [*assess_tiers(home.inventory, systems), *copied, *ourselves]
         with progress_bar(console(), len(pairs) + len(assessed), quiet=as_json) as watch:
             scanned = home.eyes.scan(pairs, watch, assessed)
         if not as_json:

@@ -22,6 +22,7 @@ from scanners.scan import Limits
 from scanners.scope import Guard, Scope, scope_of
 from secops.coordination.coordinator import Coordinator
 from secops.coordination.single_node import SingleNodeCoordinator
+from secops.evidence.keys import PRIVATE_KEY_NAME, load_private_key
 from secops.execution.dialogue import DialogueRunner
 from secops.execution.fetch import FetchRunner
 from secops.execution.journal import Journal
@@ -156,7 +157,7 @@ class Home:
             DialogueRunner(),
             fetch,
             rescan=self.trees,
-            ledgers=Ledgers(self.catalogue),
+            ledgers=Ledgers(self.catalogue, self._sign, rules=self.trees.rules),
         )
 
     @property
@@ -179,7 +180,7 @@ class Home:
     def eyes(self) -> Eyes:
         """Scans the city."""
         limits = Limits(self.settings.limits.total, self.settings.limits.per_target)
-        return Eyes(self.inventory, self.store, self._reach, limits, self.reviewer)
+        return Eyes(self.inventory, self.store, self._reach, limits, self.reviewer, self.policies)
 
     @cached_property
     def trees(self) -> TreeEyes:
@@ -217,6 +218,11 @@ class Home:
     def review(self, *, anew: bool = False, on_looked: Callable[[int], None] = ignore) -> Reviewed:
         """Bring acceptances and deadlines of findings up to now."""
         return review(self.store, self.inventory, self.sla, now(), anew=anew, on_looked=on_looked)
+
+    def _sign(self, text: str) -> str:
+        """By the key that seals evidence; empty when there is none yet."""
+        key = self.path(self.settings.keys) / PRIVATE_KEY_NAME
+        return load_private_key(key).sign(text.encode()).hex() if key.exists() else ""
 
     def _reach(self) -> Reach:
         trusted = self.settings.scope.authorities

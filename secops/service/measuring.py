@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from backup.catalogue import Tally
-from backup.engine import engine_for
+from backup.forecast import forecasts
 from backup.policies import Policy
-from playbooks.copies import vaults_by_tier
+from backup.protection import Protected
+from playbooks.copies import copied_assets, vaults_by_tier
 from secops.evidence.chain import Kind
 from secops.evidence.verify import BrokenPack, read_pack
 from secops.execution.journal import Mode, RunState
@@ -22,6 +23,7 @@ from secops.model.finding import Severity, State
 from secops.model.outcome import Outcome
 from secops.service.home import Home
 from secops.service.packing import pack_path
+from secops.service.protecting import Protection
 from secops.service.storing import open_outbox
 from secops.store.finding_store import CoverageRow
 from secops.store.outbox import OutboxStatus
@@ -95,6 +97,12 @@ class View:
         inventory = self.home.inventory
         tiers = ((system.id, inventory.tier(system)) for system in inventory.systems)
         return [(system, self.home.policies[tier]) for system, tier in tiers if tier]
+
+    @cached_property
+    def protected(self) -> list[Protected]:
+        """Everything that is to be copied, with its copies."""
+        protection = Protection(self.home, self.at)
+        return [protection.of(asset) for asset in protection.assets()]
 
     def furthest_behind(self, moment: Callable[[Tally], datetime | None]) -> Series:
         """The earliest moment of the assets of a system in a vault; nothing when one of them has none."""
@@ -186,20 +194,9 @@ def _assets_without_copy(view: View) -> Series:
 
 
 def _to_be_copied(home: Home) -> Iterator[tuple[str, Asset]]:
-    """The system and asset of everything in production that has a tier and an engine."""
-    production = home.inventory.centre_with(CentreRole.PRODUCTION)
-    for system in home.inventory.systems:
-        for asset in system.assets if home.inventory.tier(system) else ():
-            if production and asset.centre == production.id and _has_engine(asset):
-                yield system.id, asset
-
-
-def _has_engine(asset: Asset) -> bool:
-    try:
-        engine_for(asset)
-    except BadInput:
-        return False
-    return True
+    """The system and asset of everything that is to be copied."""
+    for asset in copied_assets(home.inventory, home.policies):
+        yield home.inventory.system_of(asset.id).id, asset
 
 
 def _vaults(home: Home, asset: Asset) -> Sequence[str]:
@@ -222,6 +219,29 @@ def _copy_newest_clean(view: View) -> Series:
 @fills("jindun_copy_proven_timestamp_seconds")
 def _copy_proven(view: View) -> Series:
     return view.furthest_behind(lambda tally: tally.proven)
+
+
+@fills("jindun_recoverable_timestamp_seconds")
+def _recoverable(view: View) -> Series:
+    """By centre: the vault that is furthest on, of the asset that is furthest behind."""
+    behind: dict[tuple[str, ...], float] = {}
+    for protected in view.protected:
+        for role in CentreRole:
+            if moments := [shelf.newest.timestamp() for shelf in protected.in_role(role) if shelf.newest]:
+                key = (protected.system, role.value)
+                behind[key] = min(max(moments), behind.get(key, max(moments)))
+    return behind.items()
+
+
+@fills("jindun_rto_forecast_seconds")
+def _rto_forecast(view: View) -> Series:
+    """By vault that can bring back every asset of the system: one after the other."""
+    took: defaultdict[tuple[str, ...], list[float]] = defaultdict(list)
+    for protected in view.protected:
+        for forecast in forecasts(protected):
+            took[protected.system, forecast.vault].append(forecast.seconds)
+    assets = Counter(protected.system for protected in view.protected)
+    return [(pair, sum(seconds)) for pair, seconds in took.items() if len(seconds) == assets[pair[0]]]
 
 
 @fills("jindun_rpo_target_seconds")

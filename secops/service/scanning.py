@@ -3,17 +3,20 @@
 import asyncio
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
 
+from backup.policies import Policy, shipped_policies
+from backup.shortfall import CHECK as COPIES_CHECK
+from playbooks.copies import copied_assets
 from scanners.found import all_checks, checks_named
 from scanners.reach import Reach
 from scanners.scan import Limits, Pair, pairs_of, scan
 from secops.execution.runner import failure
 from secops.inventory.inventory import Inventory
-from secops.model.city import Asset
+from secops.model.city import Asset, Tier
 from secops.model.outcome import Evaluation, Outcome
 from secops.model.step import Rescan, Result, Trouble
 from secops.service.assessing import TIER_CHECK, place_of
@@ -52,8 +55,10 @@ class Eyes:
         make_reach: Callable[[], Reach],
         limits: Limits,
         reviewer: Callable[[], Callable[[], object]],
+        policies: Mapping[Tier, Policy] | None = None,
     ) -> None:
         """`reviewer` is called before a scan; it gives what is called when that is recorded."""
+        self._policies = policies or shipped_policies()
         self._inventory = inventory
         self._store = store
         self._make_reach = make_reach
@@ -62,7 +67,11 @@ class Eyes:
 
     def pairs(self, assets: Iterable[Asset], checks: Sequence[str] = ()) -> tuple[Pair, ...]:
         """Every (asset, check) that applies; all checks when none is named. Raises BadInput for unknown checks."""
-        chosen = checks_named(checks, others=(TIER_CHECK, OWN_CHECK)) if checks else tuple(all_checks().values())
+        chosen = (
+            checks_named(checks, others=(TIER_CHECK, OWN_CHECK, COPIES_CHECK))
+            if checks
+            else tuple(all_checks().values())
+        )
         return pairs_of(((self._inventory.system_of(asset.id).id, asset) for asset in assets), chosen)
 
     def everything(self) -> Iterator[tuple[str, str, str]]:
@@ -71,6 +80,8 @@ class Eyes:
             yield pair.system, pair.asset.id, pair.check.name
         for system in self._inventory.systems:
             yield system.id, place_of(self._inventory, system), TIER_CHECK
+        for asset in copied_assets(self._inventory, self._policies):
+            yield self._inventory.system_of(asset.id).id, asset.id, COPIES_CHECK
         yield OURSELVES, OURSELVES, OWN_CHECK
 
     def scan(

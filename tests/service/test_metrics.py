@@ -21,7 +21,7 @@ from secops.evidence.timings import Timings, timing_body
 from secops.execution.journal import Mode, Run, RunState
 from secops.model.finding import Severity
 from secops.model.outcome import Outcome
-from secops.model.restore_point import Proof, Verdict
+from secops.model.restore_point import Proof, Rung, Verdict
 from secops.model.text import Text
 from secops.service.home import Home
 from secops.service.measuring import FILLED
@@ -96,7 +96,7 @@ def test_what_waits_for_a_server_that_is_away_is_told_and_the_rest_besides(folde
 def fill(home: Home) -> None:
     """Something of everything."""
     home.store.record("scan-1", [evaluation(weakness(), asset=HOST, check="tcp-ports", system=SYSTEM)])
-    add_point(home, "a", 0, points.CLEAN)
+    add_point(home, "a", 0, replace(points.CLEAN, rung=Rung.SCAN, seconds=2.0))
     begin(home, "run-1", RunState.SUCCEEDED)
     seal(home, "run-1", seconds=9)
 
