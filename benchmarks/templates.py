@@ -1,13 +1,14 @@
 """Templates of a public corpus against local nginx sites: wall time, CPU, memory, requests, matches.
 
-    make bench-templates CORPUS=path     or the variable JINDUN_CORPUS, or the first argument; a second: number of sites
+    make bench-templates CORPUS=path     or the variable JINDUN_CORPUS, or the first argument
+    a second argument: how many sites, otherwise one and then twenty; a third, `listen`: with an out-of-band listener
 
-The peer's numbers were measured once on two idle cores of a machine like this one: nuclei 3.10, same exclusions.
+The peer's numbers were measured once on two idle cores of a machine like this one: nuclei 3.10, same exclusions. It ran
+without a listener, so that it sent nothing that only a call could prove; neither do we unless told to.
 """
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from scanners.web.templates.library import load
 from tests.lab.nginx import NGINX, Nginx, running_nginx
 
 PEER: dict[int, dict[str, float]] = {
@@ -27,9 +29,21 @@ PEER: dict[int, dict[str, float]] = {
 }
 TARGET = {1: {"wall": 8.5, "cpu": 5.0}, 20: {"wall": 41.0, "cpu": 66.0}}
 MOST_MB = 220
+MOST_LOAD_SECONDS = 1.0
+MOST_OF_ITS_REQUESTS = 0.8
 PAGE = (
     "<!DOCTYPE html><html><head><title>Welcome to nginx!</title></head><body><h1>Welcome to nginx!</h1></body></html>"
 )
+HEADERS = (
+    "strict-transport-security", "content-security-policy", "permissions-policy", "x-frame-options",
+    "x-content-type-options", "x-permitted-cross-domain-policies", "referrer-policy", "clear-site-data",
+    "cross-origin-embedder-policy", "cross-origin-opener-policy", "cross-origin-resource-policy",
+)  # fmt: skip
+TRUE = {
+    "default-nginx-page", "nginx-version", "tech-detect:nginx", "waf-detect:nginxgeneric",
+    *(f"http-missing-security-headers:{name}" for name in HEADERS),
+}  # fmt: skip
+"""What is true of such a site by the text of each template: see the decision on matches."""
 
 
 def main() -> int:
@@ -40,27 +54,45 @@ def main() -> int:
     if not corpus.name or not corpus.exists():
         print("skipped: no corpus of templates; name it with JINDUN_CORPUS=path")
         return 0
-    sites = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    counts = [int(sys.argv[2])] if len(sys.argv) > 2 else [1, 20]
+    return max([_bench(corpus.resolve(), sites, listens="listen" in sys.argv[3:]) for sites in counts])
+
+
+def _bench(corpus: Path, sites: int, listens: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, ExitStack() as stack:
         servers = [stack.enter_context(_site(Path(folder) / f"site-{number}")) for number in range(sites)]
-        _scan(Path(folder), corpus, servers[:1])  # reads the templates for the first time
+        _scan(Path(folder), corpus, servers[:1], listens)  # reads the templates for the first time
         for server in servers:
             server.log.write_text("")
-        measured = _scan(Path(folder), corpus, servers)
+        measured = _scan(Path(folder), corpus, servers, listens)
+        measured["load"] = _warm_load(corpus, Path(folder))
+    return _told(sites, measured)
+
+
+def _told(sites: int, measured: dict[str, Any]) -> int:
     peer, target = PEER.get(sites), TARGET.get(sites)
-    print(f"{'':10} {'wall s':>8} {'CPU s':>8} {'MB':>6} {'requests':>9} {'matches':>8}")
-    print("{:10} {wall:8.1f} {cpu:8.1f} {mb:6.0f} {requests:9} {matches:8}".format("ours", **measured))
+    print(f"{sites} site(s), load of the machine {', '.join(f'{one:.1f}' for one in os.getloadavg())}")
+    print(f"{'':10} {'wall s':>8} {'CPU s':>8} {'MB each':>8} {'requests':>9} {'matches':>8} {'load s':>7}")
+    line = "{:10} {wall:8.1f} {cpu:8.1f} {mb:8.0f} {requests:9} {matches:8} {load:7.2f}"
+    print(line.format("ours", **measured))
     if peer:
-        print("{:10} {wall:8.1f} {cpu:8.1f} {mb:6} {requests:9}".format("nuclei", **peer))
-    print("matches of the first site: " + ", ".join(measured["rules"]))
-    ok = target is None or (
-        measured["wall"] <= target["wall"] and measured["cpu"] <= target["cpu"] and measured["mb"] <= MOST_MB
-        and peer is not None and measured["requests"] <= 0.8 * peer["requests"]
-    )  # fmt: skip
+        print("{:10} {wall:8.1f} {cpu:8.1f} {mb:8} {requests:9}".format("nuclei", **peer))
+    for name, rules in (("missing", TRUE - measured["rules"]), ("more than is true", measured["rules"] - TRUE)):
+        if rules:
+            print(f"{name}: {', '.join(sorted(rules))}")
+    missed = [] if target is None or peer is None else _missed(measured, peer, target)
+    missed += ["matches"] * (measured["rules"] != TRUE or measured["matches"] != sites * len(TRUE))
+    print(f"missed: {', '.join(missed)}" if missed else "every target is met")
+    measured["rules"] = sorted(measured["rules"])
     ratio = round(float(measured["cpu"]) / peer["cpu"], 2) if peer else None
-    row = {"name": f"templates-{sites}", "ours": measured, "peer": peer, "ratio": ratio, "target": target, "ok": ok}
-    print(json.dumps(row))
-    return 0 if ok else 1
+    row = {"name": f"templates-{sites}", "ours": measured, "peer": peer, "ratio": ratio, "target": target}
+    print(json.dumps({**row, "missed": missed, "ok": not missed}))
+    return bool(missed)
+
+
+def _missed(measured: dict[str, Any], peer: dict[str, float], target: dict[str, float]) -> list[str]:
+    most = {**target, "mb": MOST_MB, "requests": MOST_OF_ITS_REQUESTS * peer["requests"], "load": MOST_LOAD_SECONDS}
+    return [f"{name} {measured[name]:.4g} > {limit:.4g}" for name, limit in most.items() if measured[name] > limit]
 
 
 @contextmanager
@@ -71,31 +103,33 @@ def _site(folder: Path) -> Iterator[Nginx]:
         yield server
 
 
-def _scan(folder: Path, corpus: Path, servers: list[Nginx]) -> dict[str, Any]:
-    """Scan all sites, in as many processes as there are cores, and measure what they took."""
-    processes = min(os.cpu_count() or 1, len(servers))
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    running = [_start(folder, corpus, servers[part::processes], part) for part in range(processes)]
-    largest = max(_waited(process) for process in running)
-    wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    lines = [json.loads(line) for part in range(processes) for line in (folder / f"o{part}").read_text().splitlines()]
+def _scan(folder: Path, corpus: Path, servers: list[Nginx], listens: bool) -> dict[str, Any]:
+    """Scan all sites in one call, and measure what it took with all its processes."""
+    began = time.monotonic()
+    process = _start(folder, corpus, servers, listens)
+    _, status, used = os.wait4(process.pid, 0)
+    wall = time.monotonic() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode in (0, 1), f"the scan ended with {process.returncode}"
+    lines = [json.loads(line) for line in (folder / "found").read_text().splitlines()]
     first = f"http://127.0.0.1:{servers[0].port}/"
     return {
         "wall": round(wall, 2),
-        "cpu": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2),
-        "mb": largest / 1024,
+        "cpu": round(used.ru_utime + used.ru_stime, 2),
+        "mb": round(used.ru_maxrss / 1024),
         "requests": sum(len(server.asked()) for server in servers),
         "matches": len(lines),
-        "rules": [f"{one['rule']}:{one['matcher']}".rstrip(":") for one in lines if one["url"].startswith(first)],
+        "rules": {f"{one['rule']}:{one['matcher']}".rstrip(":") for one in lines if one["url"].startswith(first)},
     }
 
 
-def _start(folder: Path, corpus: Path, servers: list[Nginx], part: int) -> "subprocess.Popen[bytes]":
-    (folder / f"targets{part}").write_text("\n".join(f"http://127.0.0.1:{server.port}/" for server in servers))
+def _start(folder: Path, corpus: Path, servers: list[Nginx], listens: bool) -> "subprocess.Popen[bytes]":
+    (folder / "targets").write_text("\n".join(f"http://127.0.0.1:{server.port}/" for server in servers))
     command = [
-        sys.executable, "-m", "secops", "scan", "web", "--targets", folder / f"targets{part}", "--templates", corpus,
+        sys.executable, "-m", "secops", "scan", "web", "--targets", folder / "targets", "--templates", corpus,
         "--no-shipped", "--no-checks", "--no-gating", "--profile", "normal", "--rate", "1000000", "--connections", "16",
-        "--output", folder / f"o{part}", "--scope", "127.0.0.0/8", "--approved-by", "benchmark",
+        "--output", folder / "found", "--scope", "127.0.0.0/8", "--approved-by", "benchmark",
+        *([] if listens else ["--listen-at", ""]),
     ]  # fmt: skip
     environment = {
         **os.environ,
@@ -106,12 +140,11 @@ def _start(folder: Path, corpus: Path, servers: list[Nginx], part: int) -> "subp
     return subprocess.Popen([str(word) for word in command], cwd=folder, env=environment, stderr=subprocess.DEVNULL)
 
 
-def _waited(process: "subprocess.Popen[bytes]") -> int:
-    """Its largest memory in KiB."""
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode in (0, 1), f"the scan ended with {process.returncode}"
-    return used.ru_maxrss
+def _warm_load(corpus: Path, folder: Path) -> float:
+    """Seconds to load the templates when they were read before."""
+    began = time.monotonic()
+    load([corpus], folder / "cache" / "jindun" / "templates")
+    return round(time.monotonic() - began, 2)
 
 
 if __name__ == "__main__":

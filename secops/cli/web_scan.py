@@ -262,6 +262,7 @@ def web(
             audit=home.state / "web-audit.jsonl" if home else None,
             cache=home.state / "templates" if home else _user_cache(),
             kill_file=home.state / "stop-scans" if home else None,
+            processes=len(os.sched_getaffinity(0)),
         )
         if plan:
             planned = plan_web(wish)

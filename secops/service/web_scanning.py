@@ -5,9 +5,11 @@ import gc
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import orjson
 
@@ -45,6 +47,7 @@ from scanners.web.templates.site import Site, site_of
 from secops.execution.secrets import Secrets
 from secops.model.outcome import Outcome
 from secops.model.text import Text
+from secops.service.web_parts import Notes, Part, Reports, parts_of, scan_parts
 from secops.support.clock import now
 from secops.support.errors import BadInput
 
@@ -107,6 +110,8 @@ class WebWish:
     audit: Path | None = None
     cache: Path | None = None
     kill_file: Path | None = None
+    processes: int = 1
+    """That share the sites, at most; with jobs, sessions or a browser it is always one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +214,13 @@ class _WebScan:
         self._ledger.name(map(str, self.assigned))
         self._entries: list[Entry] = []
         self._tally = Tally()
-        self._journal: ScanJournal | None = None
+        self._journal: Notes | None = None
+        self._numbers = {site: number for number, site in enumerate(self.assigned)}
+        self._divisor = 1
+        self._states: dict[int, WebState] = {}
+        """Of the parts that other processes scan."""
+        self._known: dict[Any, Any] = {}
+        """Texts that those tell again and again."""
         self._path: Path | None = None
         self._phase = "templates"
         self._expected = 0
@@ -263,7 +274,7 @@ class _WebScan:
                 self._count(entry)
             self._skip_what_is_left_out(recorded)
             with _rare_collection():
-                run_loop(self._scan(recorded, seed))
+                self._scan_all(recorded, seed)
             if journal is not None and not self._ledger.stopped:
                 journal.end()
         return WebScanned(self.id, self._ledger, self._tally, self.refused, tuple(self._entries))
@@ -329,13 +340,11 @@ class _WebScan:
 
     def _amend(self, entry: Entry) -> None:
         """One that has ended, ended otherwise."""
-        at = next(
-            at for at, one in enumerate(self._entries) if (one.site, one.check) == (entry.site, entry.check)
-        )
+        at = next(at for at, one in enumerate(self._entries) if (one.site, one.check) == (entry.site, entry.check))
         self._ledger.amend(self._entries[at], entry)
         self._entries[at] = entry
         if self._journal is not None:
-            self._journal.append(entry)
+            self._journal.amend(entry)
 
     def _skip_what_is_left_out(self, recorded: Recorded | None) -> None:
         done = {(entry.site, entry.check) for entry in recorded.entries} if recorded else set()
@@ -350,6 +359,46 @@ class _WebScan:
                 self._take(entry)
 
     # Doing it.
+
+    def _scan_all(self, recorded: Recorded | None, seed: str) -> None:
+        """In this process, or each part of the sites in one of its own."""
+        wish = self._wish
+        self._expected = sum(map(len, self.assigned.values())) + len(self.excluded) * len(self.assigned)
+        alone = wish.jobs or wish.sessions or wish.render
+        parts = parts_of(tuple(self.assigned), wish.scope, 1 if alone else wish.processes)
+        if len(parts) == 1:
+            run_loop(self._scan(recorded, seed))
+            return
+        whole = scan_parts(parts, partial(self._scan_part, recorded, seed), self._hear, self._tell)
+        self._ledger.stopped = self._ledger.stopped or not whole
+        self._watch(self._state())
+
+    def _scan_part(self, recorded: Recorded | None, seed: str, part: Part, reports: Reports) -> None:
+        """In the process of a part."""
+        self.assigned = {site: self.assigned[site] for site in part.sites}
+        self._divisor = part.divisor
+        self._journal, self._watch = reports, reports.state
+        run_loop(self._scan(recorded, seed))
+        reports.end(self._tally, self._ledger.stopped)
+
+    def _hear(self, number: int, what: str, about: tuple[Any, ...]) -> None:
+        """What a part tells. Raises what was our bug there."""
+        match what:
+            case "entry":
+                self._take(_sharing(about[0], self._known))
+            case "amended":
+                self._amend(about[0])
+            case "state":
+                self._states[number] = about[0]
+                self._phase = about[0].phase
+            case "end" if isinstance(about[0], Exception):
+                raise about[0]
+            case "end":
+                self._tally.add(about[0])
+                self._states.pop(number, None)
+                self._ledger.stopped = self._ledger.stopped or about[1]
+            case _ if self._journal is not None:
+                getattr(self._journal, what)(*about)
 
     async def _scan(self, recorded: Recorded | None, seed: str) -> None:
         wish = self._wish
@@ -376,15 +425,15 @@ class _WebScan:
 
     def _client(self, guard: Guard) -> Client:
         wish = self._wish
-        usual = Pace()
-        most = wish.rate or usual.most
-        start = most if wish.rate else usual.start
-        pace = Pace(most=most, start=start, connections=wish.connections)
+        usual, shared = Pace(), self._divisor
+        most = (wish.rate or usual.most) / shared
+        start = most if wish.rate else usual.start / shared
+        pace = Pace(most=most, start=start, connections=max(1, wish.connections // shared))
         return Client(guard, profile=wish.profile, pace=pace, kill_file=wish.kill_file)
 
     async def _look_at(self, client: Client, since: Recorded | None) -> dict[tuple[str, str], str]:
         """Note what the targets look like; digests by target and check of what has not changed since."""
-        if self._journal is None and since is None:
+        if self._path is None and since is None:
             return {}
         marks = dict(
             zip(self.assigned, await asyncio.gather(*(fingerprint(client, s) for s in self.assigned)), strict=True)
@@ -419,7 +468,6 @@ class _WebScan:
         sessions: Sessions,
     ) -> None:
         done = {(entry.site, entry.check) for entry in recorded.entries} if recorded else set()
-        self._expected = sum(map(len, self.assigned.values())) + len(self.excluded) * len(self.assigned)
         campaign = self._campaign = Campaign(
             client,
             self.repertoire,
@@ -509,8 +557,7 @@ class _WebScan:
         plan = CrawlPlan((url,), max_pages=wish.max_pages, submits=wish.profile is not Safety.SAFE)
         journal = None
         if self._path is not None:
-            number = list(self.assigned).index(site)
-            journal = CrawlJournal(self._path.with_suffix(f".crawl-{number}"), plan)
+            journal = CrawlJournal(self._path.with_suffix(f".crawl-{self._numbers[site]}"), plan)
         with journal or nullcontext() as opened:
             shows = self._browser if wish.render else None
             return await crawl(client, plan, journal=opened, keeper=sessions.own, browser=shows)
@@ -535,9 +582,12 @@ class _WebScan:
     async def _tell_now_and_then(self) -> None:
         while True:
             await asyncio.sleep(_TOLD_SECONDS)
-            if self._journal is not None:
-                self._journal.flush()
-            self._watch(self._state())
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._journal is not None:
+            self._journal.flush()
+        self._watch(self._state())
 
     def _state(self) -> WebState:
         total = self._ledger.total
@@ -558,7 +608,8 @@ class _WebScan:
     def sent(self) -> int:
         """Requests so far; those of the crawl, the canary and the logins are not among them."""
         running = self._campaign.running if self._campaign else []
-        return self._tally.sent + sum(one.counts.sent for one in running) + sum(one.sent for one in self._checked)
+        here = self._tally.sent + sum(one.counts.sent for one in running) + sum(one.sent for one in self._checked)
+        return here + sum(state.sent for state in self._states.values())
 
 
 @contextmanager
@@ -573,6 +624,12 @@ def _rare_collection() -> Iterator[None]:
 
 
 _UNCHANGED = Text("自上次扫描以来模板与站点均无变化", "neither template nor site has changed since the earlier scan")
+
+
+def _sharing(entry: Entry, known: dict[Any, Any]) -> Entry:
+    """The same, with texts that are kept once however often they come over from another process."""
+    site, check, digest = (known.setdefault(text, text) for text in (entry.site, entry.check, entry.digest))
+    return replace(entry, site=site, check=check, digest=digest, reason=known.setdefault(entry.reason, entry.reason))
 
 
 def _examined_before(recorded: Recorded | None, site: str) -> dict[str, Examination]:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from scanners.scope import scope_of
-from secops.service.web_scanning import WebScanned, WebWish, scan_web
+from secops.service.web_scanning import Watch, WebScanned, WebWish, scan_web, unwatched
 from secops.support.clock import from_text
 
 SCOPE = scope_of(("127.0.0.0/8",), "tester", from_text("2999-01-01T00:00:00Z"))
@@ -25,10 +25,10 @@ def template(folder: Path, name: str, path: str = "/", word: str = "welcome", **
     return file
 
 
-def scanned(*urls: str, **wish: Any) -> WebScanned:
+def scanned(*urls: str, watch: Watch = unwatched, **wish: Any) -> WebScanned:
     """Scan with templates alone, at full speed."""
     usual: dict[str, Any] = {"shipped": False, "checks": False, "rate": 5000.0, "connections": 8}
-    return scan_web(WebWish(SCOPE, urls, **(usual | wish)))
+    return scan_web(WebWish(SCOPE, urls, **(usual | wish)), watch)
 
 
 def outcomes(ended: WebScanned) -> dict[str, str]:
