@@ -1,18 +1,19 @@
 """Prove the restore points of an asset by climbing the ladder of verification."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from backup.engine import engine_named
 from backup.verdicts import Freshness, due, standing
 from backup.verification import Candidate, Scratch, verify
 from playbooks.action import Action, Context, Options, Touches
-from playbooks.ledgers import enter_verdict, manifest_of, points_of
+from playbooks.ledgers import enter_verdict, manifest_of, points_of, rules_for
 from playbooks.proving import freshness_for, looks_at
 from playbooks.schema import Duration
 from secops.model.city import Asset
 from secops.model.restore_point import Proof, RestorePoint, Rung, Verdict
-from secops.model.step import Procedure, ProcedureFailed, under
+from secops.model.step import LOCAL, Procedure, ProcedureFailed, under
 from secops.model.text import Text
 
 
@@ -61,6 +62,9 @@ class BackupVerify(Action[VerifyOptions]):
         source = context.inventory.asset(options.asset)
         points = yield from points_of(source.id)
         freshness = yield from freshness_for(source, context, options.proof_lasts)
+        if context.inventory.place(options.place).host == LOCAL:
+            # Elsewhere trees are not scanned, and new rules change nothing.
+            freshness = replace(freshness, rules=(yield from rules_for(source.id)))
         chosen = [point for point in points if _wanted(point, options, freshness)]
         verdicts = yield from _prove_all(chosen, source, options, context, freshness)
         broken = [name for name, verdict in verdicts.items() if Proof.NO in (verdict.readable, verdict.restorable)]

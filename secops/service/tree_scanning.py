@@ -64,7 +64,7 @@ class TreeEyes:
         shown = (AssetKind.PAGE, AssetKind.WEBSITE)
         urls = tuple(one.url for one in system.assets if one.kind in shown and one.host == tree.host and one.url)
         known = self.means
-        return Means(known.rules, known.cache, known.clamd, urls if tree.kind is AssetKind.FILE_TREE else ())
+        return Means(known.rules, known.cache, known.clamd, urls if tree.kind is not AssetKind.DATABASE else ())
 
 
 def _result_of(looked: Sequence[Looked]) -> Result:
