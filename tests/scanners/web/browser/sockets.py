@@ -1,13 +1,10 @@
 """What processes are connected to, as the kernel tells it."""
 
 import os
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-_ENTRY = re.compile(r"^ *\d+: ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]{2}) .* (\d+) \d+ ", re.M)
 
 
 def children_of(pid: int) -> set[int]:
@@ -33,9 +30,11 @@ def sockets_of(pids: set[int]) -> set[str]:
                     inodes.add(str(link.readlink()).removeprefix("socket:[").rstrip("]"))
     found = set()
     for table in ("tcp", "tcp6", "udp", "udp6"):
-        for _, _, remote, port, state, inode in _ENTRY.findall(Path(f"/proc/net/{table}").read_text() + "\n"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, _, remote, state, *_, inode = line.split()[:10]
             if inode in inodes:
-                found.add(f"{table} {'listens' if state == '0A' else ''}{remote[-8:]}:{int(port, 16)}")
+                address, _, port = remote.partition(":")
+                found.add(f"{table} {'listens' if state == '0A' else ''}{address[-8:]}:{int(port, 16)}")
     return found
 
 
