@@ -81,6 +81,7 @@ class PostgresqlServer(RunningDatabase):
             "answer": "wanted",
             "canary": "SELECT extract(epoch FROM max(written)) FROM note",
             "canary_within_seconds": "60",
+            "run_as": _USER,
         }
 
 
