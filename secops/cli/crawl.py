@@ -24,6 +24,7 @@ from secops.service.crawling import CrawlWish, crawl_sites, line_of
 from secops.service.home import FILE, Home, open_home
 from secops.support.errors import BadInput
 from secops.support.language import say, tell
+from secops.support.system_words import why
 
 verb = typer.Typer(
     name="crawl",
@@ -137,8 +138,8 @@ def _write(crawled: Crawled, output: Path | None) -> None:
     try:
         output.write_bytes(lines)
     except OSError as error:
-        why = error.strerror
-        raise BadInput(Text(f"无法写入 {output}:{why}", f"{output} cannot be written: {why}")) from None
+        said = why(error)
+        raise BadInput(Text(f"无法写入 {output}:{said.zh}", f"{output} cannot be written: {said.en}")) from None
 
 
 def _tell(crawled: Crawled) -> None:

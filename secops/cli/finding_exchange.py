@@ -25,6 +25,7 @@ from secops.service.exchanging import AUTO, Imported, around, chosen_findings, i
 from secops.service.home import open_home
 from secops.support.errors import BadInput
 from secops.support.language import say
+from secops.support.system_words import why
 
 _MOST_UNMATCHED = 20
 _STREAM = "-"
@@ -150,8 +151,8 @@ def _opened(file: str) -> Iterator[tuple[BinaryIO, datetime | None, int | None]]
             report = stack.enter_context(path.open("rb"))
             written, size = written_at(path), os.fstat(report.fileno()).st_size
         except OSError as error:
-            detail = error.strerror or str(error)
-            raise BadInput(Text(f"无法打开 {file}:{detail}", f"cannot open {file}: {detail}")) from None
+            said = why(error)
+            raise BadInput(Text(f"无法打开 {file}:{said.zh}", f"cannot open {file}: {said.en}")) from None
         yield report, written, size
 
 

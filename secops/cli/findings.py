@@ -43,6 +43,7 @@ from secops.store.edits import Move
 from secops.store.finding_store import LARGEST_PAGE, CoverageRow
 from secops.store.query import FIELDS
 from secops.store.query_text import to_text
+from secops.store.refusals import NotFound
 from secops.support.clock import local
 from secops.support.language import say, tell
 
@@ -298,6 +299,12 @@ def coverage(
         rows = [_tested(row) for row in home.store.coverage(scan)]
         if scan is None:
             rows += _never_tested(home, rows)
+        elif not rows:
+            raise NotFound(
+                Text(
+                    f"没有编号为 {scan!r} 的扫描,或它什么也没有测", f"no scan has the id {scan!r}, or it tested nothing"
+                )
+            )
     chosen = [
         row
         for row in rows

@@ -18,6 +18,7 @@ from secops.support import language
 from secops.support.errors import BadInput, JindunError
 from secops.support.language import say
 from secops.support.plugins import modules_in
+from secops.support.system_words import why
 
 _VERSION = f"jindun {__version__}"
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE}
@@ -147,7 +148,7 @@ def _run(arguments: list[str]) -> None:
 def _refusal(error: OSError) -> str:
     place = error.filename or say(zh="输出", en="the output")
     return say(
-        zh=f"系统拒绝读写 {place}:{error.strerror}", en=f"the system refuses to read or write {place}: {error.strerror}"
+        zh=f"系统拒绝读写 {place}:{why(error).zh}", en=f"the system refuses to read or write {place}: {why(error).en}"
     )
 
 

@@ -16,6 +16,7 @@ from secops.service.metrics import exposition
 from secops.service.metrics import serve as begin_to_serve
 from secops.support.errors import BadInput, Incomplete
 from secops.support.language import say
+from secops.support.system_words import why
 
 verb = typer.Typer(
     name="metrics",
@@ -102,5 +103,5 @@ def _replace(path: Path, content: bytes) -> None:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise Incomplete(
-            Text(f"无法写入 {path}:{error.strerror}", f"{path} cannot be written: {error.strerror}")
+            Text(f"无法写入 {path}:{why(error).zh}", f"{path} cannot be written: {why(error).en}")
         ) from None

@@ -29,6 +29,7 @@ from secops.store.event import Recorded
 from secops.support.clock import now
 from secops.support.errors import BadInput
 from secops.support.language import say
+from secops.support.system_words import why
 
 HELP = say(
     zh="扫描网站:模板(nuclei 格式)、爬取、主动与被动检查。每个(目标,检查)都有结论,测得太少即为未完成。"
@@ -346,8 +347,8 @@ def _opened(path: Path) -> Any:
     try:
         return path.open("wb")
     except OSError as error:
-        why = error.strerror
-        raise BadInput(Text(f"无法写入 {path}:{why}", f"{path} cannot be written: {why}")) from None
+        said = why(error)
+        raise BadInput(Text(f"无法写入 {path}:{said.zh}", f"{path} cannot be written: {said.en}")) from None
 
 
 def _as_json(scanned: WebScanned, recorded: Recorded, lines: list[dict[str, Any]]) -> dict[str, Any]:

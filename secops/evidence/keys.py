@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from secops.evidence.new_file import new_file
 from secops.model.text import Text
 from secops.support.errors import BadInput
+from secops.support.system_words import why
 
 PRIVATE_KEY_NAME = "evidence.pem"
 PUBLIC_KEY_NAME = "evidence.pub.pem"
@@ -91,8 +92,8 @@ def _read(path: Path) -> tuple[bytes, int]:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             return file.read(_LONGEST_KEY_FILE_BYTES), mode
     except OSError as error:
-        detail = error.strerror or str(error)
-        raise BadInput(Text(f"无法读取密钥 {path}:{detail}", f"the key {path} cannot be read: {detail}")) from error
+        said = why(error)
+        raise BadInput(Text(f"无法读取密钥 {path}:{said.zh}", f"the key {path} cannot be read: {said.en}")) from error
 
 
 def _not_a_key(path: Path, zh: str, en: str) -> BadInput:

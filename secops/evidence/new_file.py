@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from secops.model.text import Text
 from secops.support.errors import BadInput, Incomplete
+from secops.support.system_words import why
 
 
 class AlreadyThere(BadInput):
@@ -75,5 +76,5 @@ def _disk_may_refuse(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        detail = error.strerror or str(error)
-        raise Incomplete(Text(f"无法写入 {path}:{detail}", f"{path} cannot be written: {detail}")) from error
+        said = why(error)
+        raise Incomplete(Text(f"无法写入 {path}:{said.zh}", f"{path} cannot be written: {said.en}")) from error

@@ -24,6 +24,7 @@ from secops.evidence.keys import fingerprint
 from secops.evidence.pack import signed_bytes
 from secops.model.text import Text
 from secops.support.errors import BadInput
+from secops.support.system_words import why
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,10 @@ def read_pack(path: Path, public_key: Ed25519PublicKey | None) -> Iterator[Linke
         with path.open("rb") as file:
             yield from _follow(file, public_key)
     except OSError as error:
-        detail = error.strerror or str(error)
-        raise BadInput(Text(f"无法读取证据包 {path}:{detail}", f"the pack {path} cannot be read: {detail}")) from error
+        said = why(error)
+        raise BadInput(
+            Text(f"无法读取证据包 {path}:{said.zh}", f"the pack {path} cannot be read: {said.en}")
+        ) from error
 
 
 def _follow(file: BinaryIO, public_key: Ed25519PublicKey | None) -> Iterator[Linked]:

@@ -8,6 +8,7 @@ from secops.execution.dial import left
 from secops.execution.output import LIMIT_BYTES
 from secops.execution.runner import failure
 from secops.model.step import Dialogue, Result, Trouble
+from secops.support.system_words import why
 
 _CHUNK_BYTES = 1 << 16
 
@@ -69,11 +70,11 @@ def _failed(dialogue: Dialogue, error: OSError, answer: bytearray, timeout_secon
             seconds=seconds,
             output=text,
         )
-    why = error.strerror or str(error)
+    said = why(error)
     return failure(
         Trouble.UNREACHABLE,
-        zh=f"套接字 {dialogue.socket} 无法使用:{why}",
-        en=f"the socket {dialogue.socket} cannot be used: {why}",
+        zh=f"套接字 {dialogue.socket} 无法使用:{said.zh}",
+        en=f"the socket {dialogue.socket} cannot be used: {said.en}",
         seconds=seconds,
         output=text,
     )

@@ -12,7 +12,9 @@ from secops.execution.dial import Guard, NotAllowed, dial, left
 from secops.execution.output import LIMIT_BYTES
 from secops.execution.runner import failure
 from secops.model.step import Fetch, Result, Trouble
+from secops.model.text import Text
 from secops.support.language import say
+from secops.support.system_words import why
 
 _LONGEST_BODY_BYTES = 8 << 20
 _CHUNK_BYTES = 1 << 16
@@ -199,7 +201,8 @@ def _failed(url: str, error: Exception, timeout_seconds: float, seconds: float) 
             en=f"{url} did not finish its answer within {timeout_seconds:g} s",
             seconds=seconds,
         )
-    why = (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
+    words = str(error) or type(error).__name__
+    said = why(error) if isinstance(error, OSError) else Text(words, words)
     return failure(
-        Trouble.UNREACHABLE, zh=f"{url} 无法获取:{why}", en=f"{url} cannot be fetched: {why}", seconds=seconds
+        Trouble.UNREACHABLE, zh=f"{url} 无法获取:{said.zh}", en=f"{url} cannot be fetched: {said.en}", seconds=seconds
     )

@@ -13,6 +13,8 @@ from secops.execution.output import NOT_FOUND, Output, ended, not_installed, tim
 from secops.execution.runner import failure
 from secops.execution.secrets import SecretRefused, Secrets, Unlocked
 from secops.model.step import Command, Result, Trouble
+from secops.model.text import Text
+from secops.support.system_words import why
 
 _INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 _CHUNK_BYTES = 1 << 16
@@ -82,11 +84,11 @@ def _did_not_start(command: Command, unlocked: Unlocked, error: Exception, secon
     missing = isinstance(error, OSError) and error.errno == errno.ENOENT
     if missing and shutil.which(program, path=path) is None:
         return not_installed(program, seconds)
-    why = error.strerror if isinstance(error, OSError) else str(error)
+    said = why(error) if isinstance(error, OSError) else Text(str(error), str(error))
     return failure(
         Trouble.FAILED,
-        zh=f"无法启动 {program}:{why}",
-        en=f"{program} cannot be started: {why}",
+        zh=f"无法启动 {program}:{said.zh}",
+        en=f"{program} cannot be started: {said.en}",
         seconds=seconds,
         exit_code=NOT_FOUND - 1,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from secops.model.step import Command, Result
 from secops.model.text import Text
 from secops.support.errors import BadInput
+from secops.support.system_words import why
 
 _REFERENCE = re.compile(r"\$\{(?:env:(?P<env>[A-Za-z_]\w*)|file:(?P<file>[^}\s]+))\}")
 _LONGEST_BYTES = 1 << 20
@@ -111,9 +112,9 @@ def _from_file(path: Path) -> str:
             _require_private(path, os.fstat(file.fileno()))
             value = file.read(_LONGEST_BYTES).decode()
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "UTF-8"
+        said = why(error) if isinstance(error, OSError) else Text("UTF-8", "UTF-8")
         raise SecretRefused(
-            Text(f"密钥文件 {path} 无法读取:{why}", f"the secret file {path} cannot be read: {why}")
+            Text(f"密钥文件 {path} 无法读取:{said.zh}", f"the secret file {path} cannot be read: {said.en}")
         ) from error
     value = value.removesuffix("\n").removesuffix("\r")
     if not value:

@@ -34,6 +34,7 @@ from secops.execution.secrets import SecretRefused, Secrets, Unlocked
 from secops.model.city import Asset
 from secops.model.step import Command, Result, Trouble
 from secops.model.text import Text
+from secops.support.system_words import why
 
 _AT_ONCE_PER_HOST = 8
 """Commands at a time on one connection: sshd admits 10 by default (MaxSessions)."""
@@ -430,9 +431,10 @@ def _require_readable(path: Path, what: Text) -> None:
         with path.open("rb"):
             return
     except OSError as error:
-        why = error.strerror
+        said = why(error)
         raise _NoChannel(
-            Trouble.REFUSED, Text(f"{what.zh} {path} 无法读取:{why}", f"the {what.en} {path} cannot be read: {why}")
+            Trouble.REFUSED,
+            Text(f"{what.zh} {path} 无法读取:{said.zh}", f"the {what.en} {path} cannot be read: {said.en}"),
         ) from None
 
 

@@ -11,6 +11,7 @@ from secops.evidence.keys import PRIVATE_KEY_NAME, PUBLIC_KEY_NAME, make_key
 from secops.model.text import Text
 from secops.service.home import FILE
 from secops.support.errors import BadInput
+from secops.support.system_words import why
 
 _SETTINGS = """\
 # 津盾的设置。路径相对于本目录。 Settings of Jindun; paths are relative to this folder.
@@ -57,7 +58,7 @@ def make_home(folder: Path) -> None:
         taken = any(folder.iterdir())
     except OSError as error:
         raise BadInput(
-            Text(f"无法建立目录 {folder}:{error.strerror}", f"{folder} cannot be made: {error.strerror}")
+            Text(f"无法建立目录 {folder}:{why(error).zh}", f"{folder} cannot be made: {why(error).en}")
         ) from None
     if taken:
         raise BadInput(Text(f"{folder} 不是空目录,未作改动", f"{folder} is not empty; nothing was changed"))

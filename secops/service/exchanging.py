@@ -25,6 +25,7 @@ from secops.support.clock import now
 from secops.support.errors import BadInput
 from secops.support.located import BadFile, Problem
 from secops.support.suggestions import did_you_mean
+from secops.support.system_words import why
 
 AUTO = "auto"
 _HEAD_BYTES = 64 << 10
@@ -67,8 +68,8 @@ class _Watched(io.RawIOBase):
         try:
             part = self._raw.read(len(buffer))
         except OSError as error:
-            why = error.strerror or str(error)
-            raise BadInput(Text(f"无法读取 {self._name}:{why}", f"cannot read {self._name}: {why}")) from None
+            said = why(error)
+            raise BadInput(Text(f"无法读取 {self._name}:{said.zh}", f"cannot read {self._name}: {said.en}")) from None
         buffer[: len(part)] = part
         self.digest.update(part)
         self._on_read(len(part))

@@ -50,6 +50,7 @@ from secops.model.text import Text
 from secops.service.web_parts import Notes, Part, Reports, parts_of, scan_parts
 from secops.support.clock import now
 from secops.support.errors import BadInput
+from secops.support.system_words import why
 
 SHIPPED = Path(scanners.web.templates.__path__[0]) / "shipped"
 _ASKED_FOR = frozenset({"intrusive", "fuzz", "default-login"})
@@ -177,7 +178,7 @@ def read_jobs(path: Path) -> tuple[Job, ...]:
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
-        raise BadInput(Text(f"无法读取 {path}:{error.strerror}", f"{path} cannot be read: {error.strerror}")) from None
+        raise BadInput(Text(f"无法读取 {path}:{why(error).zh}", f"{path} cannot be read: {why(error).en}")) from None
     return tuple(_job(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
 
 

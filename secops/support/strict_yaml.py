@@ -16,6 +16,7 @@ from secops.model.text import Text
 from secops.support import misfits
 from secops.support.located import BadFile, Problem, excerpt, lines_of
 from secops.support.misfits import BadValue
+from secops.support.system_words import why
 from secops.support.yaml_nodes import MAX_BYTES, Node, compose, decode
 
 __all__ = ["BadFile", "BadValue", "Document", "Problem", "json_schema", "parse", "read"]
@@ -35,7 +36,7 @@ def read(path: Path) -> "Document":
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        sentence = Text(f"无法读取文件:{error.strerror}", f"the file cannot be read: {error.strerror}")
+        sentence = Text(f"无法读取文件:{why(error).zh}", f"the file cannot be read: {why(error).en}")
         raise BadFile([Problem(str(path), 0, 0, sentence)]) from None
     return parse(decode(content, str(path)), str(path))
 

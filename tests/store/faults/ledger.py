@@ -48,7 +48,8 @@ def told(store: FindingStore, scans: Iterable[str] | None = None) -> dict[str, A
 
 def everything(store: FindingStore) -> list[Any]:
     """All findings, by id."""
-    found, cursor = [], None
+    found: list[Any] = []
+    cursor = None
     while True:
         page = store.find(Query(sort=(Sort("id"),)), LARGEST_PAGE, cursor)
         found += page.findings
