@@ -73,4 +73,7 @@ LADDER: Mapping[Rung, Step] = MappingProxyType(
 
 def bytes_for(rung: Rung, size_bytes: int) -> int:
     """What climbing to the rung reads of a copy of that size, all rungs below included."""
-    return round(size_bytes * sum(step.reads for each, step in LADDER.items() if each <= rung))
+    return round(size_bytes * _READS[rung])
+
+
+_READS = {rung: sum(step.reads for each, step in LADDER.items() if each <= rung) for rung in Rung}

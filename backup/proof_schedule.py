@@ -7,6 +7,7 @@ that far for so long. Then, with what is left, copies that were never proven and
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 
 from backup.ladder import bytes_for
 from backup.policies import Policy
@@ -26,7 +27,7 @@ class Job:
     read_bytes: int
     """What that reads, as the ladder's data says."""
     urgency: float
-    """How many times over the policy's interval has passed."""
+    """How many times over the policy's interval has passed; 0 for what the policy does not ask for by name."""
     because: Text
 
 
@@ -63,7 +64,7 @@ def schedule(
     passes the budget: it would never be proven otherwise.
     """
     wanted: list[Job] = []
-    spare: list[tuple[int, float, Job]] = []
+    spare: list[tuple[int, datetime, str, RestorePoint]] = []
     for chain in _chains(points).values():
         tier = tiers.get(chain.newest.asset, Tier.DATA)
         policy = policies[tier]
@@ -72,12 +73,12 @@ def schedule(
             wanted.append(job)
         lasts = proof_lasts(policy)
         for point in chain.points:
-            if not (job and point is chain.newest) and (more := _lapsed(point, lasts, moment)):
-                spare.append((-tier.rank, -more.point.taken.timestamp(), more))
+            if not (job and point is chain.newest) and _lapsed(point, lasts, moment):
+                spare.append((tier.rank, point.taken, point.id, point))
     rank = {job.point.id: tiers.get(job.point.asset, Tier.DATA).rank for job in wanted}
     wanted.sort(key=lambda job: (-job.urgency * rank[job.point.id], job.point.id))
-    spare.sort(key=lambda each: (each[0], each[1], each[2].point.id))
-    return _within([*wanted, *(job for _, _, job in spare)], budget_bytes)
+    spare.sort(key=itemgetter(0, 1, 2), reverse=True)
+    return _within(wanted, (point for *_, point in spare), budget_bytes)
 
 
 def _chains(points: Iterable[RestorePoint]) -> dict[tuple[str, str], _Chain]:
@@ -111,28 +112,35 @@ def _due(chain: _Chain, policy: Policy, moment: datetime, highest: Rung) -> Job 
     return best
 
 
-def _lapsed(point: RestorePoint, lasts: float, moment: datetime) -> Job | None:
+def _lapsed(point: RestorePoint, lasts: float, moment: datetime) -> bool:
+    """Whether it was never proven, or so long ago that it counts no more; not for what is known to be broken."""
     verdict = point.verdict
     since = verdict.proven or verdict.judged
-    if Proof.NO in (verdict.readable, verdict.restorable):
-        return None
-    age = (moment - (since or point.taken)).total_seconds()
-    if since and age <= lasts and max(verdict.rung, verdict.failed) >= Rung.SCAN:
-        return None
-    because = _AGED if since else _NEVER
-    return Job(point, Rung.SCAN, bytes_for(Rung.SCAN, point.size_bytes), age / lasts, because)
+    if since is None:
+        return True
+    if verdict.readable is Proof.NO or verdict.restorable is Proof.NO:
+        return False
+    return max(verdict.rung, verdict.failed) < Rung.SCAN or (moment - since).total_seconds() > lasts
 
 
-def _within(jobs: list[Job], budget_bytes: int) -> Schedule:
+def _within(wanted: list[Job], spare: Iterable[RestorePoint], budget_bytes: int) -> Schedule:
     taken: list[Job] = []
     spent = waiting = waiting_bytes = 0
-    for job in jobs:
+    for job in wanted:
         if not taken or spent + job.read_bytes <= budget_bytes:
             taken.append(job)
             spent += job.read_bytes
         else:
             waiting += 1
             waiting_bytes += job.read_bytes
+    for point in spare:
+        cost = bytes_for(Rung.SCAN, point.size_bytes)
+        if not taken or spent + cost <= budget_bytes:
+            taken.append(Job(point, Rung.SCAN, cost, 0.0, _AGED if point.verdict.judged else _NEVER))
+            spent += cost
+        else:
+            waiting += 1
+            waiting_bytes += cost
     return Schedule(tuple(taken), spent, waiting, waiting_bytes)
 
 

@@ -255,11 +255,6 @@ def test_whatever_is_done_to_a_file_of_the_vault_nothing_is_wrongly_called_good(
             assert verified.verdict.readable is Proof.NO, f"{which} {harm}: {verified.verdict.because.en}"
         if which in ("hints", "nonce", "README"):
             assert answers[which, harm] is Proof.YES, f"{which} {harm} is not content: {verified.verdict.because.en}"
-    told = "\n".join(
-        f"{which:16} {harm:6} {v.verdict.failed.name:10} {v.verdict.because.en[:90]}"
-        for (which, harm), v in ledger.items()
-    )
-    print(told)
 
 
 def test_a_vault_that_is_pruned_meanwhile_gives_a_proof_or_none(bench: Bench) -> None:
