@@ -76,7 +76,8 @@ class Canary:
         """Look again and again, until cancelled."""
         while True:
             await asyncio.sleep(self._rhythm.paused_every_seconds if self.paused else self._rhythm.every_seconds)
-            self._judge(_illness(await self._look(), self.baseline_seconds, self._rhythm))
+            answer = await self._look()
+            self._judge(_illness(answer, self.baseline_seconds, self._client.pool.late_seconds, self._rhythm))
 
     async def _look(self) -> Answer:
         return await self._client.exchange(
@@ -120,14 +121,14 @@ async def watched(canary: Canary) -> AsyncIterator[Canary]:
         canary.release()
 
 
-def _illness(answer: Answer, baseline_seconds: float, rhythm: Rhythm) -> Text | None:
-    """What is wrong with the site; None when nothing is."""
+def _illness(answer: Answer, baseline_seconds: float, late_seconds: float, rhythm: Rhythm) -> Text | None:
+    """What is wrong with the site; None when nothing is. What we were late ourselves does not count."""
     response = answer.response
     if answer.failure is not None or response is None:
         return answer.failure.detail if answer.failure else Text("没有应答", "no answer")
     if response.status == 429 or response.status >= 500:
         return Text(f"应答状态 {response.status}", f"it answers with status {response.status}")
-    took, slow = response.timings.first_byte, rhythm.slow_times * baseline_seconds + rhythm.slow_seconds
+    took, slow = response.timings.first_byte - late_seconds, rhythm.slow_times * baseline_seconds + rhythm.slow_seconds
     if baseline_seconds and took > slow:
         return Text(
             f"应答用时 {took:.2f} 秒,平时 {baseline_seconds:.2f} 秒",

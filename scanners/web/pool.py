@@ -22,6 +22,8 @@ from secops.support.clock import now as wall_clock
 
 Given = TypeVar("Given")
 _SWEEP_SECONDS = 0.05
+_FORGETS = 0.9
+"""What is left of a lateness from one sweep to the next."""
 _IDLE_SECONDS = 15.0
 _FRESH_SECONDS = 1.0
 """A request that must not be sent twice goes over a connection that was used this recently, or over a new one."""
@@ -68,7 +70,10 @@ class Pool:
         self._idle = 0
         self._closed = False
         self._dials: set[asyncio.Task[Any]] = set()
+        self._sweep_due = monotonic() + _SWEEP_SECONDS
         self._sweep = self._loop.call_later(_SWEEP_SECONDS, self._sweep_once)
+        self.late_seconds = 0.0
+        """How late this process has been of late: so much of what an answer took may be our own."""
 
     def submit(self, dispatch: Dispatch) -> None:
         """Send it as soon as the rate and the connections allow; its `done` is called exactly once, maybe at once."""
@@ -155,7 +160,7 @@ class Pool:
         if response is not None:
             status = response.status
             retry_after = _retry_after(response) if status in (429, 503) else None
-            gate.learn(now, status, response.timings.first_byte, retry_after)
+            gate.learn(now, status, max(0.0, response.timings.first_byte - self.late_seconds), retry_after)
         elif failure is not None and failure.reason is not Reason.KILLED:
             if failure.reason in _UNTOUCHED and connection.carried > 1 and flight.replayable and not flight.replayed:
                 flight.replayed = True
@@ -408,12 +413,14 @@ class Pool:
     def _sweep_once(self) -> None:
         """Everything that a clock decides, for all connections at once: cheaper than a timer each."""
         self._sweep = self._loop.call_later(_SWEEP_SECONDS, self._sweep_once)
+        now = monotonic()
+        self.late_seconds = max(now - self._sweep_due, _FORGETS * self.late_seconds)
+        self._sweep_due = now + _SWEEP_SECONDS
         if self._kill_file is not None and self._kill_file.exists():
             self._guard.stop.set()
         if self._guard.stop.is_set():
             self.kill()
             return
-        now = monotonic()
         for connection in tuple(self._connections):
             if connection.flight is not None:
                 connection.expire(now, self._patience)

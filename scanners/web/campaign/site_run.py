@@ -133,6 +133,8 @@ class SiteRun:
         self._last_trouble = _STOPPED
         self._looks = 0
         self._looking = False
+        self._latest: Page | None = None
+        """Most answers are like the one before."""
         self._given_up: Trouble | None = None
         self._denies: set[int] | None = None
         """Statuses that any random path is answered with; None: not asked yet."""
@@ -248,20 +250,13 @@ class SiteRun:
         number = self._repertoire.asks[driven.index][send.block][send.step - 1]
         if driven.purpose is Purpose.DISPLACED:
             send, number = displaced(send, self._paths), NOT_SHARED
-        if not self._may_share(driven, send, number):
+        if not send.shareable or driven.has_cookies or driven.purpose is Purpose.AGAIN:
             waiter = partial(self._hand, driven, send)
             self._queue(Asking(send, [waiter], driven.purpose, self._session(driven, send)), send.wait_seconds)
         elif send.redirects.follow is Follow.NOWHERE:
             self._fetch(send, number, partial(self._hand, driven, send), driven.purpose)
         else:
             self._fetch(send, number, partial(self._follow, driven, send, number), driven.purpose)
-
-    def _may_share(self, driven: Driven, send: Send, number: int) -> bool:
-        """Whether what others were told may answer it, or its answer may serve others; where redirects lead may."""
-        if not send.shareable or driven.has_cookies or driven.purpose is Purpose.AGAIN:
-            return False
-        lone = number != NOT_SHARED and self._answers.left(number) <= 1
-        return not lone or send.redirects.follow is not Follow.NOWHERE
 
     def _fetch(self, send: Send, number: int, waiter: Waiter, purpose: Purpose) -> None:
         """The answer itself, without what follows a redirect, once for all who want it."""
@@ -415,7 +410,8 @@ class SiteRun:
             return replace(trouble, of_the_site=of_the_site), pages_of(answer)
         if (why := put_off(answer)) is not None:
             return Trouble(endings.Outcome.BLOCKED, why), ()
-        pages = pages_of(answer)
+        pages = pages_of(answer, self._latest)
+        self._latest = pages[-1]
         stepped_in = intervention(pages[-1])
         return Trouble(endings.Outcome.BLOCKED, stepped_in, of_the_site=False) if stepped_in else None, pages
 

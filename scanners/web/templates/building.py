@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from scanners.web.message import Request, Target
 from scanners.web.templates.expressions.compiling import Evaluate, compiled
@@ -27,6 +27,9 @@ _NO_NAME = re.compile(rb"[0-9+\-/\W]+")
 
 class CannotBuild(Exception):
     """A step is not sent; the message says why."""
+
+
+_NO_ANNOTATIONS = Annotations()
 
 
 class EmptyPayload(CannotBuild):
@@ -104,14 +107,14 @@ class StepText:
             as_text(self._body(scope)),
         )
         self._refuse_unfilled(f"{target}{rest}".encode("latin-1"), request, received)
-        return Built(target, request, Annotations())
+        return Built(target, request, _NO_ANNOTATIONS)
 
     def _from_plain(self, plain: re.Match[str], site: Site, user_agent: str) -> Built:
         """Most requests: a fixed path below the scanned URL."""
         base = "" if plain["base"] == "RootURL" else site.path.removesuffix("/") if self.cut_slash else site.path
         path = (base + plain["rest"]).encode("utf-8", "surrogateescape").decode("latin-1")
-        headers = _completed([("Host", site.target.authority)], user_agent, plain=True)
-        return Built(site.target, Request(self._block.method, _request_target(path), headers), Annotations())
+        request = Request(self._block.method, _request_target(path), _plain_headers(site.target, user_agent))
+        return Built(site.target, request, _NO_ANNOTATIONS)
 
     def _rendered_headers(self, scope: Scope) -> list[tuple[str, str]]:
         return [(name, as_text(value(scope)).decode("latin-1")) for name, value in self._headers]
@@ -207,6 +210,11 @@ def _completed(headers: list[tuple[str, str]], user_agent: str, plain: bool) -> 
         usual |= {"Accept": "*/*", "Accept-Language": "en"}
     usual["Accept-Encoding"] = "gzip"
     return tuple(_last_host(kept) + [(name, value) for name, value in usual.items() if name.lower() not in seen])
+
+
+@lru_cache(maxsize=1024)
+def _plain_headers(target: Target, user_agent: str) -> tuple[tuple[str, str], ...]:
+    return _completed([("Host", target.authority)], user_agent, plain=True)
 
 
 def _last_host(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:

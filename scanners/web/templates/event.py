@@ -76,4 +76,4 @@ class Event:
         """`compute()`; kept with the page when `name` is a part of it."""
         if name in self.own or self.page.part(name) is None:
             return compute()
-        return self.page.remember(key, compute)
+        return self.page.remember(name, key, compute)

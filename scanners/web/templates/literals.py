@@ -83,7 +83,7 @@ class Literals:
 
         For few blocks the pass costs more than it saves, and nothing is done.
         """
-        if waiting >= _WORTH_A_PASS:
+        if waiting >= _WORTH_A_PASS and page.possible is None:
             page.possible = self.candidates(page)
         return page
 

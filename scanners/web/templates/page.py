@@ -13,34 +13,54 @@ BlockKey = tuple[str, int]
 """Identity of a template and index of a block in it."""
 
 
+class _Content:
+    """What is made of a response alone, whoever asked for it."""
+
+    __slots__ = ("body", "fields", "lowered", "parts", "possible", "remembered", "response", "trees")
+
+    def __init__(self, response: Response, body: bytes) -> None:
+        self.response, self.body = response, body
+        self.possible: Container[BlockKey] | None = None
+        self.fields: dict[str, bytes] | None = None
+        self.parts: dict[str, bytes] = {"body": body}
+        self.lowered: dict[str, bytes] = {}
+        self.remembered: dict[str, Value] = {}
+        self.trees: dict[str, Any] = {}
+
+    def is_of(self, response: Response) -> bool:
+        """Whether a response is byte for byte the same."""
+        return self.response.body == response.body and self.response.raw_head == response.raw_head
+
+
 class Page:
     """The parts of one answer."""
 
-    __slots__ = (
-        "_fields",
-        "_lowered",
-        "_parts",
-        "_remembered",
-        "_trees",
-        "body",
-        "duration",
-        "hop",
-        "possible",
-        "status",
-    )
+    __slots__ = ("_content", "_own", "body", "duration", "hop", "status")
 
-    def __init__(self, hop: Hop, duration_seconds: float, body: bytes | None = None) -> None:
+    def __init__(
+        self, hop: Hop, duration_seconds: float, body: bytes | None = None, like: "Page | None" = None
+    ) -> None:
+        """`like`: a page that may well be the same; what was made of it serves this one, too."""
+        response = hop.response
         self.hop = hop
-        self.status = hop.response.status
+        self.status = response.status
         self.duration = duration_seconds
-        self.body = decoded_body(hop.response) if body is None else body
-        self.possible: Container[BlockKey] | None = None
+        self._content: _Content
+        if body is None and like is not None and like._content.is_of(response):
+            self._content = like._content
+        else:
+            self._content = _Content(response, decoded_body(response) if body is None else body)
+        self.body: bytes = self._content.body
+        self._own: dict[str, bytes] = {}
+
+    @property
+    def possible(self) -> Container[BlockKey] | None:
         """Blocks that this answer can match at all; None when nobody has looked."""
-        self._fields: dict[str, bytes] | None = None
-        self._parts: dict[str, bytes] = {"body": self.body}
-        self._lowered: dict[str, bytes] = {}
-        self._remembered: dict[str, Value] = {}
-        self._trees: dict[str, Any] = {}
+        return self._content.possible
+
+    @possible.setter
+    def possible(self, blocks: Container[BlockKey]) -> None:
+        self._content.possible = blocks
 
     @property
     def url(self) -> str:
@@ -49,11 +69,12 @@ class Page:
 
     def part(self, name: str) -> bytes | None:
         """The text of a part: `body`, `header`, `response`, a header or a cookie in lower case with `_`, and others."""
-        found = self._parts.get(name)
+        parts = self._own if name in _OWN else self._content.parts
+        found = parts.get(name)
         if found is None:
             found = self._made(_SAME_PARTS.get(name, name))
             if found is not None:
-                self._parts[name] = found
+                parts[name] = found
         return found
 
     def value(self, name: str) -> Value:
@@ -68,26 +89,32 @@ class Page:
 
     def lowered(self, name: str) -> bytes | None:
         """The text of a part in lower case."""
-        found = self._lowered.get(name)
+        found = self._content.lowered.get(name)
         if found is None:
             text = self.part(name)
             if text is None:
                 return None
-            found = self._lowered[name] = lower(text)
+            found = lower(text)
+            if name not in _OWN:
+                self._content.lowered[name] = found
         return found
 
-    def remember(self, key: str, compute: Callable[[], Value]) -> Value:
-        """`compute()`, once for each key."""
-        if key not in self._remembered:
-            self._remembered[key] = compute()
-        return self._remembered[key]
+    def remember(self, name: str, key: str, compute: Callable[[], Value]) -> Value:
+        """`compute()`, which looks at that part alone, once for each key."""
+        if name in _OWN:
+            return compute()
+        remembered = self._content.remembered
+        if key not in remembered:
+            remembered[key] = compute()
+        return remembered[key]
 
     def tree(self, name: str) -> Any | None:
         """The part as a document."""
-        if name not in self._trees:
+        trees = self._content.trees
+        if name not in trees:
             text = self.part(name)
-            self._trees[name] = None if text is None else document(text)
-        return self._trees[name]
+            trees[name] = None if text is None else document(text)
+        return trees[name]
 
     def shortened(self, most_bytes: int) -> "Page":
         """The page of which only the first bytes of the body were read."""
@@ -104,9 +131,10 @@ class Page:
         return self._named().get(name)
 
     def _named(self) -> dict[str, bytes]:
-        if self._fields is None:
-            self._fields = _named_fields(self.hop.response)
-        return self._fields
+        content = self._content
+        if content.fields is None:
+            content.fields = _named_fields(content.response)
+        return content.fields
 
     def content_length(self) -> int:
         """What the server said, else what came."""
@@ -114,6 +142,8 @@ class Page:
         return int(said) if said.isdigit() and len(said) < 16 else len(self.body)
 
 
+_OWN = frozenset({"request", "matched", "duration", "ip"})
+"""Parts that differ though the response is the same."""
 _NUMBERS: dict[str, Callable[[Page], Value]] = {
     "status_code": lambda page: float(page.status),
     "content_length": lambda page: float(page.content_length()),
@@ -145,14 +175,14 @@ def _named_fields(response: Response) -> dict[str, bytes]:
     return fields | joined
 
 
-def pages_of(answer: Answer) -> tuple[Page, ...]:
+def pages_of(answer: Answer, like: Page | None = None) -> tuple[Page, ...]:
     """The pages of a chain of redirects, the last one last; the body of a redirect that was followed does not count."""
     pages, waited = [], 0.0
     for index, hop in enumerate(answer.chain):
         timings = hop.response.timings
         duration = waited + timings.resolve + timings.connect + timings.tls + timings.first_byte
         waited += timings.total
-        pages.append(Page(hop, duration, b"" if index < len(answer.chain) - 1 else None))
+        pages.append(Page(hop, duration, b"" if index < len(answer.chain) - 1 else None, like))
     return tuple(pages)
 
 

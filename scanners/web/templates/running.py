@@ -235,8 +235,9 @@ class _BlockRun:
     def _is_settled(self, step: int) -> bool:
         """Whether the steps that follow can change nothing; those that wait for a call are judged later."""
         remaining = len(self._ready.steps) - step
-        extracts = any(extractor.internal for extractor in self._block.extractors)
-        if not remaining or self._awaiting or (extracts and not self._run.may_settle):
+        if not remaining or self._awaiting:
+            return False
+        if not self._run.may_settle and any(extractor.internal for extractor in self._block.extractors):
             return False
         page = self._history.get(step) or self.last
         if page is None and not self._ready.judging.has_matchers:

@@ -1,6 +1,7 @@
 """Templates run as one plan against real servers: what goes once, what is discarded, what went untested."""
 
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -254,6 +255,79 @@ def test_a_site_that_comes_back_is_tested_after_all(tmp_path: Path) -> None:
     with running_flask(app) as site:
         ended = scanned(site.url, templates=(tmp_path,))
     assert set(outcomes(ended).values()) == {"tested_clean"}
+
+
+def _redirect(where: str) -> Response:
+    return Response(status=302, headers={"Location": where})
+
+
+def _followers(folder: Path) -> None:
+    """Templates that follow redirects, each in its way."""
+    for number, keys in enumerate(("redirects: true", "host-redirects: true", "redirects: true\n    max-redirects: 1")):
+        for start in ("/one", "/two", "/three"):
+            file = template(folder, f"f{number}-{start[1:]}", start, "the end of it")
+            file.write_text(file.read_text().replace("    matchers:", f"    {keys}\n    matchers:"))
+
+
+def test_redirects_are_followed_through_what_is_known(tmp_path: Path) -> None:
+    app = Flask("hops")
+
+    @app.get("/<any(one, two, three):start>")
+    def start(start: str) -> Response:
+        return _redirect("/middle" if start != "three" else "/end")
+
+    @app.get("/middle")
+    def middle() -> Response:
+        return _redirect("/end")
+
+    @app.get("/end")
+    def end() -> str:
+        return "the end of it"
+
+    _followers(tmp_path)
+    template(tmp_path, "direct", "/end", "the end of it")
+    template(tmp_path, "unfollowed", "/one", "the end of it")
+    with running_flask(app) as site:
+        found = outcomes(scanned(site.url, templates=(tmp_path,)))
+        asked = Counter(line for line in site.asked if line != "GET /")
+    too_far = {"f2-one", "f2-two"}
+    assert {name for name, outcome in found.items() if outcome == "found"} == set(found) - too_far - {"unfollowed"}
+    places = ("/one", "/two", "/three", "/middle", "/end")
+    assert {place: asked[f"GET {place}"] for place in places} == dict.fromkeys(places, 1)
+
+
+def test_redirects_with_cookies_are_followed_by_each_who_wants(tmp_path: Path) -> None:
+    app = Flask("cookies")
+
+    @app.get("/<any(one, two, three):start>")
+    def start(start: str) -> Response:
+        answer = _redirect("/inside")
+        answer.set_cookie("who", start)
+        return answer
+
+    @app.get("/inside")
+    def inside() -> str:
+        return "the end of it" if request.cookies.get("who") else "please log in"
+
+    _followers(tmp_path)
+    template(tmp_path, "outside", "/inside", "please log in")
+    with running_flask(app) as site:
+        found = outcomes(scanned(site.url, templates=(tmp_path,)))
+    assert set(found.values()) == {"found"}
+
+
+def test_redirects_in_a_circle_end(tmp_path: Path) -> None:
+    app = Flask("circle")
+
+    @app.get("/<any(one, two, three):start>")
+    def start(start: str) -> Response:
+        return _redirect({"one": "/two", "two": "/one", "three": "http://192.0.2.1/"}[start])
+
+    _followers(tmp_path)
+    with running_flask(app) as site:
+        ended = scanned(site.url, templates=(tmp_path,))
+    assert set(outcomes(ended).values()) == {"tested_clean"}
+    assert ended.ledger.complete
 
 
 def test_answers_of_a_session_are_not_shared(tmp_path: Path) -> None:

@@ -168,10 +168,24 @@ def test_annotations(line: str, expected: tuple[str, float | None, str]) -> None
     assert (str(exchange.target), exchange.timeout_seconds, exchange.server_name) == expected
 
 
-def test_a_pause_before_a_request() -> None:
-    exchange = sent_by(raw("GET /?x={{wait_for(5)}} HTTP/1.1"))
-    assert exchange.wait_seconds == 5
+@pytest.mark.parametrize(
+    ("first", "status", "seconds"),
+    [
+        ("GET / HTTP/1.1", 200, 0),
+        ("GET /start HTTP/1.1", 200, 5),
+        ("GET /start HTTP/1.1", 404, 0),
+        ("POST / HTTP/1.1", 405, 0),
+        ("POST / HTTP/1.1", 500, 5),
+        ("POST / HTTP/1.1", 0, 5),
+    ],
+)
+def test_a_pause_before_a_request(first: str, status: int, seconds: float) -> None:
+    """It is kept unless nothing can have been set going by what was sent before."""
+    block = f'    raw:\n      - "{first}\\nHost: h\\n"\n      - "GET /?x={{{{wait_for(5)}}}} HTTP/1.1\\nHost: h\\n"\n'
+    answers = (response(status),) if status else ()
+    *_, exchange = play(block_template(block), lambda exchange: answers, site_of("http://site.test:8080")).sent
     assert exchange.request.target == "/?x=true"
+    assert exchange.wait_seconds == seconds
 
 
 def test_a_placeholder_without_value_stops_the_block_and_is_reported() -> None:

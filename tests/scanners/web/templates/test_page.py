@@ -2,7 +2,7 @@
 
 import pytest
 
-from scanners.web.message import Answer, Failure, Hop, Reason, Request, Target
+from scanners.web.message import Answer, Failure, Hop, Reason, Request, Response, Target, Timings
 from scanners.web.templates.page import pages_of
 from secops.model.text import Text
 from tests.scanners.web.templates.answering import page, response
@@ -99,5 +99,27 @@ def test_things_are_made_once() -> None:
     assert one.tree("body") is one.tree("body") is not None
     calls: list[int] = []
     for _ in range(2):
-        assert one.remember("key", lambda: calls.append(1) or b"x") == b"x"  # type: ignore[func-returns-value]
+        assert one.remember("body", "key", lambda: calls.append(1) or b"x") == b"x"  # type: ignore[func-returns-value]
     assert calls == [1]
+
+
+def test_what_is_made_of_one_answer_serves_those_that_are_the_same() -> None:
+    first, same, other = (
+        pages_of(Answer((Hop(Target("http", "site.test", 80), Request("GET", path), answered),)))[0]
+        for path, answered in (("/a", _answered(b"One")), ("/b", _answered(b"One")), ("/c", _answered(b"Two")))
+    )
+    for shown in (same, other):
+        alike = pages_of(Answer((shown.hop,)), first)[0]
+        for name in ("body", "all_headers", "response", "server", "request", "matched", "status_code", "no_such"):
+            assert alike.part(name) == shown.part(name), name
+            assert alike.lowered(name) == shown.lowered(name), name
+    alike = pages_of(Answer((same.hop,)), first)[0]
+    alike.possible = frozenset({("one", 0)})
+    assert first.possible == alike.possible
+    assert pages_of(Answer((other.hop,)), first)[0].possible is None
+
+
+def _answered(body: bytes) -> Response:
+    head = (("Server", "nginx"), ("Content-Length", "3"))
+    raw = b"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: 3\r\n\r\n"
+    return Response(200, "OK", "1.1", head, raw, body, Timings(0, 0, 0, 0, 0), None, "", False, False)
