@@ -32,14 +32,16 @@ def copied_assets(inventory: Inventory, policies: Mapping[Tier, Policy]) -> Iter
 def vaults_by_tier(
     inventory: Inventory, asset: Asset, policies: Mapping[Tier, Policy] | None = None
 ) -> tuple[Vault, ...]:
-    """The vaults that the tier of the asset's system asks for, one per centre role; BadInput when one is missing.
+    """The vaults that the tier of the asset's system asks for, one per centre role, and those that these fetch from.
 
-    A system without a tier is kept locally.
+    A system without a tier is kept locally. Raises BadInput when a vault is missing.
     """
     tier = inventory.tier(inventory.system_of(asset.id))
     roles = (policies or shipped_policies())[tier].vaults if tier else (CentreRole.PRODUCTION,)
     unit = unit_of(inventory, asset)
-    return tuple(_vault_in(inventory, role, unit) for role in roles)
+    asked = [_vault_in(inventory, role, unit) for role in roles]
+    origins = (inventory.vault(vault.pulls_from) for vault in asked if vault.pulls_from)
+    return tuple(dict.fromkeys((*asked, *origins)))
 
 
 def _vault_in(inventory: Inventory, role: CentreRole, unit: str) -> Vault:

@@ -8,6 +8,8 @@ from secops.service.running import UNATTENDED, Ended, Watchers, start
 from secops.support.errors import BadInput
 
 PLAYBOOK = "backup-by-tier"
+VERIFYING = "verify-copies"
+RESTORING = "restore-copy"
 
 
 def copy_and_verify(home: Home, asset: str, watchers: Watchers = UNATTENDED) -> Ended:
@@ -16,6 +18,22 @@ def copy_and_verify(home: Home, asset: str, watchers: Watchers = UNATTENDED) -> 
     page = page_of(home.inventory, source)
     inputs = {"asset": source.id, "place": place_of(home.inventory, source).id, "page": page.id if page else ""}
     return start(home, home.library.get(PLAYBOOK), inputs, watchers=watchers)
+
+
+def verify_copies(home: Home, asset: str, place: str, upto: str, watchers: Watchers = UNATTENDED) -> Ended:
+    """Prove the copies of an asset up to a rung of the ladder, in that place or the one on its host."""
+    source = home.inventory.asset(asset)
+    page = page_of(home.inventory, source)
+    where = home.inventory.place(place) if place else place_of(home.inventory, source)
+    inputs = {"asset": source.id, "place": where.id, "page": page.id if page else "", "upto": upto}
+    return start(home, home.library.get(VERIFYING), inputs, watchers=watchers)
+
+
+def restore_copy(home: Home, point: str, place: str, watchers: Watchers = UNATTENDED) -> Ended:
+    """Restore a copy that is proven clean into an isolated place. Raises UnknownPoint."""
+    source = home.inventory.asset(home.catalogue.get(point).asset)
+    where = home.inventory.place(place) if place else place_of(home.inventory, source)
+    return start(home, home.library.get(RESTORING), {"point": point, "place": where.id}, watchers=watchers)
 
 
 def place_of(inventory: Inventory, source: Asset) -> Place:

@@ -1,25 +1,27 @@
 """How well the city's assets are protected, read from a home: shortfalls and anomalies as findings, plans, forecasts."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
 from backup.anomalies import anomalies
 from backup.catalogue import Look
-from backup.forecast import Forecast, forecasts
-from backup.protection import Protected, Shelf, ThreeTwoOne, three_two_one
+from backup.policies import Policy
+from backup.protection import Protected, Shelf, ThreeTwoOne, three_two_one, worst
 from backup.shortfall import CHECK as COPIES_CHECK
 from backup.shortfall import shortfalls
 from backup.vaults import visible
 from playbooks.copies import copied_assets, unit_of
 from secops.model.city import Asset, Vault
+from secops.model.finding import Weakness
 from secops.model.outcome import Evaluation, Outcome
 from secops.model.restore_point import RestorePoint
 from secops.model.text import Text
 from secops.service.home import Home
 from secops.support.errors import BadInput
 
-__all__ = ["COPIES_CHECK", "Protection", "assess_copies"]
+__all__ = ["COPIES_CHECK", "Protection", "SystemPlan", "assess_copies", "system_plans"]
 
 
 class Protection:
@@ -47,14 +49,6 @@ class Protection:
         kept = tuple(self._shelf(asset, vault, by_vault[vault.id], unit) for vault in usable)
         site = inventory.centre(asset.centre).site
         return Protected(asset, system.id, unit, site, self._home.policies[tier], kept)
-
-    def figures(self, asset: Asset) -> ThreeTwoOne:
-        """3-2-1-1-0 of one asset."""
-        return three_two_one(self.of(asset))
-
-    def forecasts(self, asset: Asset) -> tuple[Forecast, ...]:
-        """One for each vault that has a copy."""
-        return forecasts(self.of(asset))
 
     def evaluation(self, asset: Asset) -> Evaluation:
         """What the copies of one asset are found to lack, or to tell."""
@@ -90,6 +84,37 @@ class Protection:
     @cached_property
     def _use(self) -> dict[str, dict[str, int]]:
         return {vault.id: self._home.catalogue.use(vault.id) for vault in self._vaults}
+
+
+@dataclass(frozen=True, slots=True)
+class SystemPlan:
+    """What one system gets by its tier, and how its copies stand."""
+
+    system: str
+    name: Text
+    unit: str
+    policy: Policy
+    figures: ThreeTwoOne | None
+    """3-2-1-1-0 of the worst of its assets; None: it has nothing that is to be copied."""
+    assets: tuple[Protected, ...]
+    shortfalls: tuple[tuple[str, Weakness], ...]
+    """With the asset that each is of, the gravest first."""
+
+
+def system_plans(home: Home, moment: datetime, unit: str = "", system: str = "") -> Iterator[SystemPlan]:
+    """Of every system with a tier, or of the one; with a unit, of those that it leads."""
+    protection = Protection(home, moment)
+    to_be_copied = list(protection.assets())
+    for one in (home.inventory.system(system),) if system else home.inventory.systems:
+        tier = home.inventory.tier(one)
+        if tier is None or (unit and one.lead_units[0] != unit):
+            continue
+        mine = [asset for asset in to_be_copied if home.inventory.system_of(asset.id).id == one.id]
+        assets = tuple(map(protection.of, mine))
+        found = [(asset.id, weakness) for asset in mine for weakness in protection.evaluation(asset).weaknesses]
+        found.sort(key=lambda pair: -pair[1].severity.rank)
+        figures = worst(map(three_two_one, assets))
+        yield SystemPlan(one.id, one.name, one.lead_units[0], home.policies[tier], figures, assets, tuple(found))
 
 
 def assess_copies(home: Home, moment: datetime, chosen: Iterable[Asset] | None = None) -> Iterator[Evaluation]:
