@@ -1,14 +1,13 @@
 """LDAP filter injection, by error and by true and false."""
 
 import re
+from collections.abc import Iterator
 
-from scanners.web.points import Part, Point
-from scanners.web.probing.check import PointCheck
-from scanners.web.probing.complaint import complains
-from scanners.web.probing.difference import Pair, depends
-from scanners.web.probing.page import Page
-from scanners.web.probing.trial import Probing, Trial
-from scanners.web.probing.weakness import Verdict, WebClass
+from scanners.web.points import Point
+from scanners.web.probing.difference import Pair
+from scanners.web.probing.query_injection import QueryInjection
+from scanners.web.probing.trial import Trial
+from scanners.web.probing.weakness import WebClass
 from secops.model.finding import Severity
 from secops.model.text import Text
 
@@ -24,7 +23,7 @@ _ATTRIBUTES = (("objectClass", "objectCslas"), ("objectclass", "ojbectclass"), (
 """What every entry has, and names of the same letters that none has."""
 
 
-class LdapInjection(PointCheck):
+class LdapInjection(QueryInjection):
     """Adds conditions to the filter that the value stands in."""
 
     name = "ldap-injection"
@@ -34,36 +33,16 @@ class LdapInjection(PointCheck):
     cwe = 90
     clauses = ("8.1.4.4 d",)
     mend = Text("按 RFC 4515 转义过滤器中的特殊字符。", "Escape the special characters of filters (RFC 4515).")
+    language = "LDAP"
+    complaints = _COMPLAINTS
+    breaking = ")(&(|("
 
-    def fits(self, point: Point) -> bool:
-        """Names of files go into no query."""
-        return point.part is not Part.FILE_NAME
-
-    def probe(self, point: Point, page: Page, trial: Trial) -> Probing:
-        """Three requests where nothing shows."""
-        complaint = yield from complains(trial, point, _COMPLAINTS, (f"{point.value})(&(|(",))
-        if complaint:
-            because = Text(
-                f"参数中加入括号后 LDAP 过滤器报错“{complaint.words}”",
-                f"with brackets in the field the LDAP filter is refused (“{complaint.words}”)",
-            )
-            return Verdict(because, {"payload": complaint.payload, "response": complaint.excerpt}, rule="error")
+    def conditions(self, point: Point, trial: Trial) -> Iterator[list[Pair]]:
+        """What every entry fulfils, and none does."""
         for form in _FORMS:
-            pairs = [
+            yield [
                 (form.format(v=point.value, a=true), form.format(v=point.value, a=false)) for true, false in _ATTRIBUTES
             ]
-            told = yield from depends(trial, point.inject, pairs)
-            if told:
-                return _by_truth(pairs, told)
-        return None
-
-
-def _by_truth(pairs: list[Pair], told: list[str]) -> Verdict:
-    because = Text(
-        f"LDAP 条件为真与为假的 {len(pairs)} 组请求应答稳定不同,例如“{told[0]}”",
-        f"{len(pairs)} pairs of true and false LDAP conditions always differ, e.g. in “{told[0]}”",
-    )
-    return Verdict(because, {"true": pairs[0][0], "false": pairs[0][1]}, rule="boolean")
 
 
 LDAP_INJECTION = LdapInjection()

@@ -1,14 +1,13 @@
 """XPath injection, by error and by true and false."""
 
 import re
+from collections.abc import Iterator
 
-from scanners.web.points import Part, Point
-from scanners.web.probing.check import PointCheck
-from scanners.web.probing.complaint import complains
-from scanners.web.probing.difference import Pair, depends
-from scanners.web.probing.page import Page
-from scanners.web.probing.trial import Probing, Trial
-from scanners.web.probing.weakness import Verdict, WebClass
+from scanners.web.points import Point
+from scanners.web.probing.difference import Pair
+from scanners.web.probing.query_injection import QueryInjection
+from scanners.web.probing.trial import Trial
+from scanners.web.probing.weakness import WebClass
 from secops.model.finding import Severity
 from secops.model.text import Text
 
@@ -20,7 +19,7 @@ _COMPLAINTS = re.compile(
 )
 
 
-class XPathInjection(PointCheck):
+class XPathInjection(QueryInjection):
     """Conditions that only XPath understands, so that SQL is not taken for it."""
 
     name = "xpath-injection"
@@ -30,30 +29,14 @@ class XPathInjection(PointCheck):
     cwe = 643
     clauses = ("8.1.4.4 d",)
     mend = Text("使用 XPath 变量绑定,不要拼接查询。", "Bind XPath variables instead of putting queries together.")
+    language = "XPath"
+    complaints = _COMPLAINTS
+    breaking = "'\"("
 
-    def fits(self, point: Point) -> bool:
-        """Names of files go into no query."""
-        return point.part is not Part.FILE_NAME
-
-    def probe(self, point: Point, page: Page, trial: Trial) -> Probing:
-        """Five requests where nothing shows."""
-        complaint = yield from complains(trial, point, _COMPLAINTS, (f"{point.value}'\"(",))
-        if complaint:
-            because = Text(
-                f"参数中加入引号后 XPath 引擎报错“{complaint.words}”",
-                f"with quotes in the field the XPath engine complains (“{complaint.words}”)",
-            )
-            return Verdict(because, {"payload": complaint.payload, "response": complaint.excerpt}, rule="error")
+    def conditions(self, point: Point, trial: Trial) -> Iterator[list[Pair]]:
+        """Beside the value, and in its place."""
         for form in _forms(point.value):
-            pairs = [_pair(form, trial, turned) for turned in (False, True, False)]
-            told = yield from depends(trial, point.inject, pairs)
-            if told:
-                because = Text(
-                    f"XPath 条件为真与为假的 {len(pairs)} 组请求应答稳定不同,例如“{told[0]}”",
-                    f"{len(pairs)} pairs of true and false XPath conditions always differ, e.g. in “{told[0]}”",
-                )
-                return Verdict(because, {"true": pairs[0][0], "false": pairs[0][1]}, rule="boolean")
-        return None
+            yield [_pair(form, trial, turned) for turned in (False, True, False)]
 
 
 def _forms(value: str) -> list[str]:

@@ -9,6 +9,7 @@ from urllib.parse import quote_from_bytes, urlsplit, urlunsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from scanners.pages.parsing import parsed
 from scanners.web.charset import codec_of, written_in
 from scanners.web.crawl.lead import Harvest, Lead, Source
 from scanners.web.urls import resolve
@@ -84,7 +85,7 @@ def form_leads(form: LexborNode, page: LexborHTMLParser, base: str, harvest: Har
 
 def filled_form(html: str, base: str, charset: str, values: dict[str, str]) -> Lead | None:
     """The request that sends the form with these fields, what else is in it as it stands there; None without one."""
-    page = LexborHTMLParser(html)
+    page = parsed(html)
     for form in islice(page.css("form"), 200):
         own, buttons = _sorted_out(form, page)
         entries = list(_entries(own))

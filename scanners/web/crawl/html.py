@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from scanners.pages.nesting import DEEPEST, MOST_ATTRIBUTES, extent_of
+from scanners.pages.parsing import is_excessive
 from scanners.web.crawl.forms import FIELDS, form_leads
 from scanners.web.crawl.lead import Harvest, Lead, Source
 from scanners.web.crawl.scripts import read_script
@@ -29,9 +29,6 @@ _IN_DATA = re.compile(
 _MOST_NODES = 60_000
 _MOST_LABEL = 60
 _MOST_COMMENTS = 500
-_SLOW = re.compile(r"<(?:option|optgroup|body|html)\b", re.IGNORECASE)
-_MOST_SLOW = 6000
-"""The parser's time grows with the square of their number."""
 _LONGEST_COMMENT = 20_000
 
 
@@ -41,7 +38,7 @@ def read_html(html: str, harvest: Harvest) -> tuple[str, bool, bool]:
     Gives the shape of the page, whether its scripts seem to make most of it, so that a browser would see more, and
     whether there are scripts at all.
     """
-    if _is_excessive(html):
+    if is_excessive(html):
         _read_loosely(html, harvest)
         return "excessive", False, False
     tree = LexborHTMLParser(html)
@@ -56,14 +53,6 @@ def read_html(html: str, harvest: Harvest) -> tuple[str, bool, bool]:
     _name_loose_fields(tree, harvest)
     scripted = tree.css_first("script") is not None
     return _shape(tree, list(harvest.leads)[before:]), scripted and _grows(tree), scripted
-
-
-def _is_excessive(html: str) -> bool:
-    """Whether a parser would take long; most pages are too small for that, which is cheaper to see."""
-    tags = html.count("<")
-    if tags < DEEPEST and max(map(len, html.split("<"))) < MOST_ATTRIBUTES:
-        return False
-    return (tags > _MOST_SLOW and len(_SLOW.findall(html)) > _MOST_SLOW) or extent_of(html).excessive
 
 
 def _grows(tree: LexborHTMLParser) -> bool:

@@ -2,6 +2,7 @@
 
 from selectolax.lexbor import LexborHTMLParser
 
+from scanners.pages.parsing import parsed
 from scanners.web.probing.check import PassiveCheck
 from scanners.web.probing.page import Page
 from scanners.web.probing.weakness import Verdict, WebClass
@@ -33,7 +34,7 @@ class MixedContent(PassiveCheck):
         """One for what runs, one for what is only shown."""
         if not url.lower().startswith("https:") or not page.is_html:
             return []
-        parser = LexborHTMLParser(page.text)
+        parser = parsed(page.text)
         kinds = ((_ACTIVE, "active", Severity.MEDIUM), (_SHOWN, "shown", Severity.LOW))
         found = []
         for places, rule, severity in kinds:

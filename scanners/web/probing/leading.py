@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from selectolax.lexbor import LexborHTMLParser
 
+from scanners.pages.parsing import parsed
 from scanners.web.probing.page import Page
 from scanners.web.probing.script_text import BrokenScript, Kind, pieces_of
 
@@ -21,7 +22,7 @@ def leads_to(page: Page) -> list[tuple[str, str]]:
     found = [("Location", value) for value in page.headers("location") if 300 <= page.status < 400]
     found += [("Refresh", _refreshed(value)) for value in page.headers("refresh")]
     if page.is_html:
-        parser = LexborHTMLParser(page.text)
+        parser = parsed(page.text)
         found += [("<meta refresh>", _refreshed(value)) for value in _metas(parser)]
         scripts = [node.text(deep=True) or "" for node in parser.css("script")]
         found += [("<script>", value) for script in scripts for value in _navigated(script)]

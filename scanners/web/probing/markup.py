@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from scanners.pages.parsing import parsed
 from scanners.web.probing.script_text import BrokenScript, code_of, kind_at
 
 _SCRIPT_TYPES = re.compile(r"(?i)^$|javascript|ecmascript|^module$")
@@ -78,7 +79,7 @@ def runs(text: str, mark: str) -> str:
 
 def _parsed(text: str) -> LexborHTMLParser:
     """As a browser that runs scripts: to it, what stands in `noscript` is no markup."""
-    return LexborHTMLParser(_NOSCRIPT.sub(r"<\1noembed", text))
+    return parsed(_NOSCRIPT.sub(r"<\1noembed", text))
 
 
 def _nodes(parser: LexborHTMLParser) -> Iterator[LexborNode]:

@@ -4,7 +4,9 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborNode
+
+from scanners.pages.parsing import parsed
 
 _TOKEN_NAME = re.compile(r"csrf|xsrf|token|nonce|authenticity|requestverification|formhash|viewstate|__hash__", re.I)
 _RANDOM = re.compile(r"[A-Za-z0-9+/_=.-]{16,}")
@@ -47,7 +49,7 @@ class Form:
 def forms_in(text: str, path: str) -> list[Form]:
     """Every form; `path` is that of the page."""
     found = []
-    for node in LexborHTMLParser(text).css("form"):
+    for node in parsed(text).css("form"):
         where = urlsplit(urljoin(f"http://h{path}", node.attributes.get("action") or path))
         target = where.path + (f"?{where.query}" if where.query else "")
         method = (node.attributes.get("method") or "GET").upper()

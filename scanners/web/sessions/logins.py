@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlencode
 
-from selectolax.lexbor import LexborHTMLParser
-
+from scanners.pages.parsing import parsed
 from scanners.web.browser.login_steps import Walked, walk
 from scanners.web.browser.rendering import Browser
 from scanners.web.charset import charset_of, text_of
@@ -189,7 +188,7 @@ class Login:
         for cookie in self._jar.cookies():
             if header := _CSRF_COOKIES.get(cookie.name.lower()):
                 return [(header, unquote(cookie.value))]
-        meta = LexborHTMLParser(text_of(response.body, response.header("content-type"))).css_first(_CSRF_METAS)
+        meta = parsed(text_of(response.body, response.header("content-type"))).css_first(_CSRF_METAS)
         token = meta.attributes.get("content") if meta else ""
         return [("X-CSRF-Token", token)] if token else []
 

@@ -6,6 +6,7 @@ import pytest
 
 from scanners.pages.nesting import Extent, extent_of
 from scanners.pages.page import read_page
+from scanners.pages.parsing import parsed
 
 SIZE = 1024 * 1024
 
@@ -27,7 +28,8 @@ SIZE = 1024 * 1024
     ],
 )
 def test_extent(html: str, extent: Extent) -> None:
-    assert extent_of(html) == extent
+    found = extent_of(html)
+    assert (found.nesting, found.attributes) == (extent.nesting, extent.attributes) and not found.excessive
 
 
 EVIL = {
@@ -39,7 +41,32 @@ EVIL = {
     "attributes behind a script": '<script>a<b c="</script><p ' + " ".join(f"a{at}" for at in range(SIZE // 8)) + ">",
     "attributes of a closing tag": "</p " + " ".join(f"a{at}" for at in range(SIZE // 8)) + ">",
     "open quotes": "<p a='" * (SIZE // 6),
+    "formatting made again in each paragraph": "<p>"
+    + "".join(f"<b id={at}>" for at in range(300))
+    + "</p>"
+    + "<p>x" * (SIZE // 4),
+    "made again, and hidden by cells that are none": "<p><td>"
+    + "".join(f"<b id={at}>" for at in range(300))
+    + "</td></p>"
+    + "<p>x" * (SIZE // 4),
+    "made again, and ended where it cannot be": "<p>"
+    + "".join(f"<b id={at}>" for at in range(300))
+    + "<table><td>"
+    + "</b>" * 300
+    + "</table></p>"
+    + "<p>x" * (SIZE // 4),
+    "choices": "<select>" + "<option>x" * (SIZE // 9),
+    "attributes of one body": "".join(f"<body a{at}=1>" for at in range(SIZE // 12)),
+    "steps through what is open": "<div>" * 900 + "</x>" * (SIZE // 4),
     "inside a drawing": "<svg><style><p " + " ".join(f"a{at}" for at in range(SIZE // 8)) + ">",
+}
+HONEST = {
+    "links never ended": "".join(f"<p><a name=n{at}>x" for at in range(900)) + "<p>x</p>" * 9000,
+    "bold never ended": "<p><b>x" * 900 + "<p>x</p>" * 9000,
+    "bold cells": "<table>" + "<tr><td><b>x</b><td><i>y</i>" * 900 + "</table>",
+    "fonts in cells": "<table>" + "<tr><td><font color=red size=2>x</font></td></tr>" * 9000 + "</table>",
+    "provinces and towns": ("<select>" + "<option>x</option>" * 340 + "</select>") * 20,
+    "a long table": "<div>" * 30 + "<table>" + "<tr><td>x</td></tr>" * 20000 + "</table>",
 }
 LONG = {
     "open writes": "<script>document.write('" * (SIZE // 24),
@@ -62,6 +89,12 @@ def test_pages_that_would_keep_the_parser_busy_are_known_before(html: str) -> No
     began = monotonic()
     assert extent_of(html).excessive
     assert monotonic() - began < 3
+
+
+@pytest.mark.parametrize("html", HONEST.values(), ids=HONEST)
+def test_honest_pages_are_read(html: str) -> None:
+    assert not extent_of(html).excessive
+    assert parsed(html).css_first("body *") is not None
 
 
 @pytest.mark.slow
