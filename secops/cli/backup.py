@@ -11,6 +11,7 @@ from backup.catalogue import UnknownPoint
 from backup.forecast import ALARM_SHARE, Forecast, forecasts, recovery_age_seconds
 from backup.protection import Protected, Shelf
 from backup.shortfall import CHECK, shortfalls
+from secops.cli.backup_proving import RESCORE_HELP, SCHEDULE_HELP, rescore, schedule
 from secops.cli.backup_views import ages_table, forecasts_table, plans_table, print_rates, verdicts_table
 from secops.cli.options import AsJson
 from secops.cli.point_views import points_table
@@ -114,6 +115,8 @@ def list_points(
 
 
 verb.command("points", hidden=True)(list_points)
+verb.command("rescore", help=RESCORE_HELP)(rescore)
+verb.command("schedule", help=SCHEDULE_HELP)(schedule)
 
 
 @verb.command(help=say(zh="逐级验证一个资产的备份。", en="Prove the copies of an asset, rung by rung."))

@@ -25,6 +25,8 @@ def verify_copies(home: Home, asset: str, place: str, upto: str, watchers: Watch
     source = home.inventory.asset(asset)
     page = page_of(home.inventory, source)
     where = home.inventory.place(place) if place else place_of(home.inventory, source)
+    # A rule that is wrong is told before anything is restored.
+    home.trees.rules(source.id)
     inputs = {"asset": source.id, "place": where.id, "page": page.id if page else "", "upto": upto}
     return start(home, home.library.get(VERIFYING), inputs, watchers=watchers)
 
