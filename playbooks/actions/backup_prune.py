@@ -79,7 +79,7 @@ def _prune(source: Asset, vault: Vault, context: Context) -> Procedure[tuple[lis
     moment = yield from _vault_moment(vault)
     dated = yield from dated_points(source.id, vault.id)
     engine = engine_for(source)
-    stock = yield from engine.stock(*beside(source, vault), context.keys)
+    stock = yield from under("before", engine.stock(*beside(source, vault), context.keys))
     archives = {point.id: point.id.removeprefix(f"{vault.id}/") for point in dated}
     if missing := [name for name in archives.values() if name not in stock.archives]:
         raise ProcedureFailed(
