@@ -9,7 +9,7 @@ import typer
 from secops.cli.finding_edits import Actor, named, written
 from secops.cli.finding_query import QUERY_HELP
 from secops.cli.finding_review import told_to_machines
-from secops.cli.finding_words import SEVERITIES, severity_word
+from secops.cli.finding_words import SEVERITIES, of_findings, severity_word
 from secops.cli.options import AsJson
 from secops.cli.tables import console, facts, fill, plain, print_json, table
 from secops.model.acceptance import Acceptance, Standing
@@ -108,7 +108,7 @@ def accept(
 def approve_acceptance(acceptance: AcceptanceId, actor: Actor = None, as_json: AsJson = False) -> None:
     who = named(actor)
     with open_home() as home:
-        agreed = approve(_one(home, acceptance), who, now())
+        agreed = approve(_one(home, acceptance, Standing.REQUESTED), who, now())
         home.store.keep_acceptance(agreed, actor=who, action="approved")
         reviewed = home.review()
     _print_decided(agreed, reviewed, as_json)
@@ -122,7 +122,7 @@ def withdraw_acceptance(
 ) -> None:
     who = named(actor)
     with open_home() as home:
-        ended = withdraw(_one(home, acceptance), who, written(reason), now())
+        ended = withdraw(_one(home, acceptance, Standing.REQUESTED, Standing.APPROVED), who, written(reason), now())
         home.store.keep_acceptance(ended, actor=who, action="withdrawn")
         reviewed = home.review()
     _print_decided(ended, reviewed, as_json)
@@ -167,9 +167,10 @@ def _left_out(home: Home, asked: Acceptance) -> int:
     return sum(number for severity, number in known.items() if severity.rank <= asked.up_to.rank)
 
 
-def _one(home: Home, beginning: str) -> Acceptance:
-    """The one acceptance whose id begins so. Raises NotFound."""
+def _one(home: Home, beginning: str, *standings: Standing) -> Acceptance:
+    """The one acceptance whose id begins so; of several the one of these standings. Raises NotFound."""
     found = [one for one in home.store.acceptances() if beginning and one.id.startswith(beginning)]
+    found = [one for one in found if one.standing(now()) in standings] or found
     exact = [one for one in found if one.id == beginning]
     if len(exact or found) > 1:
         several = ", ".join(one.id for one in found[:3])
@@ -209,7 +210,7 @@ def _print_asked(asked: Acceptance, counts: dict[Severity, int], covered: int, l
         plain(
             say(
                 zh=f"{asked.id}:批准后接受 {covered} 个发现(符合的有:{listed or '无'}),到 {tell(SEVERITIES[asked.up_to][0])} 为止",
-                en=f"{asked.id}: once approved it accepts {covered} findings (matching: {listed or 'none'}), up to "
+                en=f"{asked.id}: once approved it accepts {of_findings(covered)} (matching: {listed or 'none'}), up to "
                 f"{tell(SEVERITIES[asked.up_to][0])}",
             )
         ),

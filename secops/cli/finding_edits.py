@@ -106,7 +106,7 @@ def edit(home: Home, change: Edit, actor: str | None, as_json: bool) -> Finding:
         since = [event for event in home.store.history(change.finding) if event.revision > seen]
         if as_json:
             print_json({"conflict": conflict.text, "since": since})
-        else:
+        elif since:
             title = say(zh=f"第 {seen} 版以来的变化", en=f"what changed since revision {seen}")
             print_history(since, title, console(stderr=True))
         sys.stdout.flush()

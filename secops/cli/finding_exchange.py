@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -128,9 +129,15 @@ def export_findings(
         chosen = {"state": state, "severity": severity, "system": system, "asset": asset, "check": check}
         query = asked(home, wanted, everything, parts, **chosen)
         words = say(zh="导出", en="exporting")
+        chosen_ones = _begun(chosen_findings(home, query))
         with _written(output) as write, counting(words, quiet=output is None) as advance:
-            for part in exporter.write(_counted(chosen_findings(home, query), advance), around(home, bom)):
+            for part in exporter.write(_counted(chosen_ones, advance), around(home, bom)):
                 write(part)
+
+
+def _begun(findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The first is drawn: a store that is away is told before anything is written."""
+    return chain(list(islice(findings, 1)), findings)
 
 
 def _counted(findings: Iterator[Finding], advance: Callable[[int], None]) -> Iterator[Finding]:

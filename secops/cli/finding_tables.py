@@ -11,6 +11,7 @@ from secops.cli.finding_words import (
     STATES,
     change_words,
     deadline_word,
+    of_findings,
     severity_word,
     state_word,
     value_word,
@@ -32,7 +33,7 @@ _SHOWN_ID = 12
 def print_findings(findings: Sequence[Finding]) -> None:
     """A table of one page."""
     made = table(
-        say(zh=f"{len(findings)} 个发现", en=f"{len(findings)} findings"),
+        of_findings(len(findings)),
         "id",
         say(zh="程度", en="severity"),
         say(zh="状态", en="state"),
@@ -64,7 +65,7 @@ def print_counts(fields: Sequence[str], rows: Sequence[tuple[tuple[str, ...], in
     """How many there are of each, most first."""
     total = sum(number for _, number in rows)
     made = table(
-        say(zh=f"{total} 个发现", en=f"{total} findings"),
+        of_findings(total),
         *(tell(FIELD_NAMES.get(field, Text(field, field))) for field in fields),
         say(zh="数量", en="count"),
     )

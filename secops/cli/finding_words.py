@@ -84,9 +84,10 @@ _CHANGES = {
 
 def kept_here(number: int) -> str:
     """What is said while the store is away, of results that are not merged into findings yet."""
+    results = "1 result is" if number == 1 else f"{number} results are"
     return say(
         zh=f"存储不可达:{number} 项结果已保存在本机,恢复后写入(secops store ship)",
-        en=f"the store is away: {number} results are kept on this machine and written when it is back (secops store ship)",
+        en=f"the store is away: {results} kept on this machine and written when it is back (secops store ship)",
     )
 
 
@@ -122,6 +123,11 @@ def value_word(field: str, value: str) -> Shown | str:
     if field == "exploited":
         return tell(_YES_OR_NO[value])
     return state_word(value) if isinstance(value, State) else value or "-"
+
+
+def of_findings(number: int) -> str:
+    """So many findings."""
+    return say(zh=f"{number} 个发现", en=f"{number} finding" if number == 1 else f"{number} findings")
 
 
 def change_words(change: str) -> str:

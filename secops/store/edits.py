@@ -334,6 +334,15 @@ def _require_own_state(finding: Finding) -> None:
 
 
 def _changed_meanwhile(finding: Finding, revision: int) -> Conflict:
+    if revision > finding.revision:
+        return Conflict(
+            Text(
+                f"发现 {finding.id} 没有第 {revision} 版:现为第 {finding.revision} 版、状态 {finding.state.value};"
+                "请重新查看后再改",
+                f"finding {finding.id} has no revision {revision} yet: it is at revision {finding.revision} in state "
+                f"{finding.state.value}; look at it again first",
+            )
+        )
     return Conflict(
         Text(
             f"发现 {finding.id} 已被改动:现为第 {finding.revision} 版、状态 {finding.state.value},"

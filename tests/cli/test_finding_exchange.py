@@ -120,8 +120,21 @@ def test_with_the_store_away_a_report_is_kept_and_that_is_told(home: Path, findi
     with (home / "jindun.yaml").open("a") as settings:
         settings.write('store: {kind: elasticsearch, urls: ["http://127.0.0.1:1"]}\n')
     done = findings("import", report(home, nuclei("a"), nuclei("b")))
-    assert (done.returncode, "1 results are kept on this machine" in done.stdout) == (0, True), done.stderr
+    assert (done.returncode, "1 result is kept on this machine" in done.stdout) == (0, True), done.stderr
     assert findings("import", report(home, nuclei("c")), "--json").json["waiting"] == 1
+
+
+def test_with_the_store_away_an_export_writes_nothing(home: Path, findings: Findings) -> None:
+    with (home / "jindun.yaml").open("a") as settings:
+        settings.write('store: {kind: elasticsearch, urls: ["http://127.0.0.1:1"]}\n')
+    done = findings("export", "--format", "csv")
+    assert (done.returncode, done.stdout) == (3, "")
+    done = findings("export", "--format", "csv", "--output", home / "new.csv")
+    assert (done.returncode, (home / "new.csv").exists()) == (3, False)
+
+
+def test_what_the_system_says_is_said_in_chinese(home: Path, findings: Findings) -> None:
+    assert f"无法打开 {home / 'none'}:没有这个文件或目录" in findings("import", home / "none", lang="zh").stderr
 
 
 def test_what_matches_no_asset_is_told_and_counted(home: Path, findings: Findings) -> None:

@@ -170,7 +170,7 @@ def test_transition_is_in_the_name_of_the_user_unless_told(
         (["transition", "1-nothing", "triaged", "--reason", "x"], "no finding has the id"),
         (["transition", id_of(), "resolved", "--reason", "x"], "move it to pending_verification and scan"),
         (["transition", id_of(), "new", "--reason", "x"], "cannot go from new to new; allowed: triaged, in_progress"),
-        (["transition", id_of(), "triaged", "--reason", "x", "--revision", "7"], "you saw revision 7"),
+        (["transition", id_of(), "triaged", "--reason", "x", "--revision", "7"], "has no revision 7 yet"),
         (["transition", id_of(), "triaged", "--reason", " "], "say why"),
         (["transition", id_of(), "triaged", "--reason", "x", "--as", ""], "say who"),
         (["transition", id_of(), "triaged"], "--reason"),
@@ -201,6 +201,12 @@ def test_coverage_tells_what_was_not_tested_and_why(findings: Findings) -> None:
     assert (missing["asset"], missing["outcome"], missing["last_successful"]) == ("far", "unreachable", None)
     assert [row["asset"] for row in as_json(findings, "coverage", "--scan", "scan-2")] == ["site"]
     assert as_json(findings, "coverage", "--system", "tax")[0]["check"] == "open-ports"
+
+
+def test_coverage_of_a_scan_that_nobody_knows_is_refused(findings: Findings) -> None:
+    done = findings("coverage", "--scan", "nope")
+    assert (done.returncode, "no scan has the id 'nope'" in done.stderr) == (2, True)
+    assert "没有编号为 'nope' 的扫描" in findings("coverage", "--scan", "nope", "--json", lang="zh").stderr
 
 
 def test_coverage_lists_what_no_scan_has_looked_at(findings: Findings) -> None:

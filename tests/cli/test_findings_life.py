@@ -69,6 +69,9 @@ def test_an_id_that_none_or_several_have_is_told_apart(findings: Findings) -> No
     ids = sorted(asked(findings) for _ in range(2))
     done = findings("approve", "risk-", "--as", "Wang")
     assert (done.returncode, all(id in done.stderr for id in ids)) == (2, True), done.stderr
+    findings("withdraw", ids[0], "--reason", "x", "--as", "Li")
+    done = findings("approve", "risk-", "--as", "Wang")
+    assert (done.returncode, f"{ids[1]}: approved" in done.stdout) == (0, True), "one alone is left to be approved"
 
 
 def test_a_withdrawn_acceptance_opens_everything_again(findings: Findings) -> None:
@@ -274,6 +277,13 @@ def test_a_conflict_shows_what_changed_meanwhile(findings: Findings) -> None:
     conflict = json.loads(told.stdout)
     assert [event["change"] for event in conflict["since"]] == ["state: new → triaged"]
     assert conflict["conflict"]["zh"]
+
+
+def test_a_revision_that_is_still_to_come_is_no_change_of_somebody_else(findings: Findings) -> None:
+    done = findings("transition", A, "triaged", "--reason", "x", "--revision", "99999")
+    assert done.returncode == 2
+    assert "has no revision 99999 yet: it is at revision 1 in state new" in done.stderr
+    assert "what changed" not in done.stderr
 
 
 def test_a_merge_with_a_slip_in_the_last_id_merges_nothing(findings: Findings) -> None:
