@@ -94,6 +94,8 @@ class Engine(ABC):
     chosen: ClassVar[bool] = False
     """Whether it is the first choice for its kinds and products; others are named by the asset (`copied_by`)."""
     options: ClassVar[type[EngineOptions]] = EngineOptions
+    encrypts: ClassVar[bool] = True
+    """Whether nobody reads a copy without the vault's passphrase; else the vault must stand on an encrypted disk."""
     point_in_time: ClassVar[bool] = False
     """Whether a restore can go on from the copy to a later moment."""
 
@@ -155,6 +157,10 @@ class Engine(ABC):
 
     def make_ready(self, source: Asset, host: str, into: str, until: datetime | None = None) -> Procedure[None]:
         """Make of a restored directory what the product starts from, as of `until`; most need nothing."""
+        yield from ()
+
+    def discard(self, source: Asset, host: str, into: str) -> Procedure[None]:
+        """Remove what restoring into that directory has made beside it; most make nothing."""
         yield from ()
 
     def bring_log(self, source: Asset, vault: Vault, keys: Keys, taken: datetime) -> Procedure[datetime | None]:

@@ -238,7 +238,8 @@ def _settings(place: _Place, all_places: list[_Place]) -> dict[str, object]:
         "transport.port": place.transport_port,
         "path.data": place.data,
         "path.logs": place.folder / "logs",
-        "path.repo": place.folder / "snapshots",
+        # Tests have vaults of their own below the usual place for what is temporary.
+        "path.repo": f"[{place.folder / 'snapshots'}, {tempfile.gettempdir()}]",
         "cluster.max_shards_per_node": 5000,
         # The disk of a developer is fuller than that of a server.
         "cluster.routing.allocation.disk.threshold_enabled": "false",

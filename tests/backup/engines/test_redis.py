@@ -9,15 +9,14 @@ from secops.model.city import Product
 from secops.model.step import ProcedureFailed
 from tests.backup.engines.databases import make_bench, write_secret
 from tests.backup.performing import Performing
-from tests.lab.databases.redis import RedisServer, running_redis
+from tests.lab.databases.redis import PASSWORD, RedisServer, running_redis
 
 pytestmark = pytest.mark.slow
-_PASSWORD = "only for tests"
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RedisServer]:
-    with running_redis(_PASSWORD) as running:
+    with running_redis() as running:
         running.ask("SET", "greeting", "津盾")
         running.ask("HSET", "person", "name", "Li")
         yield running
@@ -26,7 +25,7 @@ def server() -> Iterator[RedisServer]:
 def test_a_copy_is_a_snapshot_that_a_server_starts_from(
     server: RedisServer, performing: Performing, tmp_path: Path
 ) -> None:
-    told = {"socket": str(server.socket), "password": write_secret(tmp_path, "redis", _PASSWORD)}
+    told = {"socket": str(server.socket), "password": write_secret(tmp_path, "redis", PASSWORD)}
     bench = make_bench(tmp_path, performing, Product.REDIS, told)
     copied = bench.copy()
     server.ask("SET", "greeting", "later")
