@@ -7,8 +7,12 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +28,7 @@ from secops.model.step import LOCAL, Fetch, Rescan
 from tests.backup.performing import Performing
 from tests.backup.scanning import tree_scanner
 from tests.backup.shelf import PASSPHRASE, Shelf, later, make_shelf
+from tests.docs.blocks import ROOT
 from tests.lab.clamd import eicar, marker, marker_rule, running_clamd
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -301,3 +306,49 @@ def test_the_ladder_is_in_order_and_bilingual() -> None:
             assert text.zh and text.en and text.zh != text.en
     costs = [bytes_for(rung, 1000) for rung in LADDER]
     assert costs == sorted(costs) and costs[0] == 0
+
+
+def test_the_papers_show_every_rung_in_both_languages() -> None:
+    for page in ("verification.md", "verification.zh.md"):
+        text = (ROOT / "docs/explanation" / page).read_text("utf-8")
+        assert [row[2:4] for row in text.splitlines() if row.startswith("| L")] == ["L1", "L2", "L3", "L4", "L5"]
+
+
+def test_what_manifests_do_not_hold_is_kept_by_borg_nevertheless(bench: Bench) -> None:
+    tree, into = bench.shelf.tree, bench.folder / "restored"
+    os.link(tree / "large", tree / "large too")
+    try:
+        os.setxattr(tree / "large", "user.jindun", b"kept")
+    except OSError:
+        pytest.skip("the file system of this test keeps no extended attributes")
+    copied, shelf = bench.copy(), bench.shelf
+    bench.performing.run(borg.restore(shelf.source, copied.point, shelf.vault, shelf.keys, LOCAL, str(into)))
+    assert (into / "large").stat().st_ino == (into / "large too").stat().st_ino
+    assert os.getxattr(into / "large", "user.jindun") == b"kept"
+
+
+def test_an_engine_that_is_killed_proves_nothing_and_the_next_climb_does(bench: Bench) -> None:
+    """`kill -9` of borg itself, while it restores."""
+    for number in range(40):
+        (bench.shelf.tree / f"bulk {number}").write_bytes(os.urandom(1_000_000))
+    copied = bench.copy()
+    killer = threading.Thread(target=_kill_when_restoring, args=(str(bench.folder / "scratch"),))
+    killer.start()
+    verdict = bench.climb(copied, Rung.RESTORE).verdict
+    killer.join(60)
+    assert (verdict.failed, verdict.readable, verdict.restorable) == (Rung.RESTORE, Proof.UNKNOWN, Proof.UNKNOWN)
+    verdict = bench.climb(copied).verdict
+    assert verdict.proven_clean, verdict.because
+
+
+def _kill_when_restoring(scratch: str) -> None:
+    """Ends the borg that extracts below `scratch`: found by where it works, killed by its number."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                works_there = str((process / "cwd").readlink()).startswith(scratch)
+                if works_there and b"extract" in (process / "cmdline").read_bytes():
+                    os.kill(int(process.name), signal.SIGKILL)
+                    return
+        time.sleep(0.005)
