@@ -28,7 +28,7 @@ from secops.support.clock import now
 from tests.lab.vulnerable.lab import Flaw, Lab
 
 _QUICK = Pace(most=2000, start=2000, connections=16)
-_OWN, _OTHER = "alice-4f5a9c1e77", "bob-90ab31cc42"
+OWN, OTHER = "alice-4f5a9c1e77", "bob-90ab31cc42"
 
 
 @dataclass
@@ -199,7 +199,7 @@ class _Sender:
         self._client = client
         self._target = target
         self._jars = {Session.OWN: CookieJar(), Session.OTHER: CookieJar()}
-        self._cookies = {Session.OWN: _OWN, Session.OTHER: _OTHER} if sessions else {}
+        self._cookies = {Session.OWN: OWN, Session.OTHER: OTHER} if sessions else {}
 
     async def __call__(self, ask: Ask) -> Answer:
         request = ask.request
