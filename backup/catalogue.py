@@ -131,20 +131,13 @@ class Catalogue:
 
         A point of the same id that differs is refused with BadInput. Its verdict is kept when it says anything.
         """
-        if sha256(manifest.encode()).hexdigest() != point.manifest:
-            raise BadInput(
-                Text(f"{point.id} 的清单与摘要不符", f"the manifest of {point.id} does not match its digest")
-            )
+        self.add_all([(point, manifest)])
+
+    def add_all(self, points: Iterable[tuple[RestorePoint, str]]) -> None:
+        """As `add`, all of them or none."""
         with self._transaction() as rows:
-            rows.execute("INSERT OR IGNORE INTO manifest VALUES (?, ?)", (point.manifest, manifest))
-            present = rows.execute(_WITH_VERDICT + "WHERE point.id = ?", (point.id,)).fetchone()
-            if present is None:
-                columns, places = ", ".join(_POINT_FIELDS), ", ".join("?" * len(_POINT_FIELDS))
-                rows.execute(f"INSERT INTO point ({columns}) VALUES ({places})", _fields(point))  # noqa: S608
-            elif _what(_point(present)) != _what(point):
-                raise BadInput(Text(f"{point.id} 已存在且内容不同", f"{point.id} is there already and differs"))
-            if present is None and point.verdict.judged:
-                _append(rows, point.id, point.verdict)
+            for point, manifest in points:
+                _add(rows, point, manifest)
 
     def points(self, asset: str) -> Sequence[RestorePoint]:
         """Every point of the asset with its newest verdict, newest point first; those that are gone are left out."""
@@ -331,6 +324,20 @@ def _explained(path: Path) -> Iterator[None]:
         raise BadInput(
             Text(f"备份目录库 {path} 不可用:{error}", f"the catalogue {path} cannot be used: {error}")
         ) from error
+
+
+def _add(rows: sqlite3.Connection, point: RestorePoint, manifest: str) -> None:
+    if sha256(manifest.encode()).hexdigest() != point.manifest:
+        raise BadInput(Text(f"{point.id} 的清单与摘要不符", f"the manifest of {point.id} does not match its digest"))
+    rows.execute("INSERT OR IGNORE INTO manifest VALUES (?, ?)", (point.manifest, manifest))
+    present = rows.execute(_WITH_VERDICT + "WHERE point.id = ?", (point.id,)).fetchone()
+    if present is None:
+        columns, places = ", ".join(_POINT_FIELDS), ", ".join("?" * len(_POINT_FIELDS))
+        rows.execute(f"INSERT INTO point ({columns}) VALUES ({places})", _fields(point))  # noqa: S608
+    elif _what(_point(present)) != _what(point):
+        raise BadInput(Text(f"{point.id} 已存在且内容不同", f"{point.id} is there already and differs"))
+    if present is None and point.verdict.judged:
+        _append(rows, point.id, point.verdict)
 
 
 def _tally(row: tuple[str, ...]) -> Tally:
