@@ -6,7 +6,7 @@ Owners, times and extended attributes are left out: a restore by an ordinary use
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from secops.model.text import Text
@@ -40,7 +40,7 @@ class Entry:
     size_bytes: int = 0
     """0 for anything but a file."""
     digest: str = ""
-    """SHA-256 of a file's content, hexadecimal."""
+    """SHA-256 of a file's content, hexadecimal; empty when the engine knows no such hash: it is not compared."""
     target: str = ""
     """Of a link, as `path_text` writes it."""
 
@@ -151,6 +151,8 @@ def _entry(line: str) -> Entry:
 def _difference(path: str, expected: Entry | None, actual: Entry | None) -> Difference | None:
     if expected == actual or (expected and expected.kind is Kind.CHANGING):
         return None
+    if expected and actual and expected.kind is Kind.FILE and not expected.digest:
+        return _difference(path, replace(expected, digest=actual.digest), actual) if actual.digest else None
     if actual is None:
         return Difference(path, Change.MISSING, Text(f"缺少 {path}", f"{path} is missing"))
     if expected is None:

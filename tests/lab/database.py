@@ -3,6 +3,7 @@
 One file per product in `databases/` defines a `DatabaseLab`; the suite finds it, and the engines for its product.
 """
 
+import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -35,6 +36,10 @@ class RunningDatabase(ABC):
     def notes_in(self, folder: Path) -> set[str]:
         """What a server says that is started from a folder that was restored and made ready; it is stopped again."""
 
+    def duplicate(self, folder: Path, to: Path) -> None:
+        """A second one of what was restored into a folder."""
+        subprocess.run(["cp", "-a", str(folder), str(to)], check=True)
+
     def options(self, engine: str) -> Mapping[str, str]:
         """What the asset tells that engine."""
         return {}
@@ -43,7 +48,7 @@ class RunningDatabase(ABC):
         """What the asset tells the trial: a question whose answer holds the note `wanted`, and a canary."""
         return {}
 
-    def attach(self, engine: str, vault: Vault, keys: Keys) -> None:  # noqa: B027
+    def attach(self, engine: str, vault: Vault, keys: Keys, asset: str) -> None:  # noqa: B027
         """What an administrator does on the server before that engine can work; most need nothing."""
 
 

@@ -3,12 +3,14 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from secops.model.city import Product
+from backup.engine import Keys
+from secops.model.city import Product, Vault
 from tests.lab.database import DatabaseLab, RunningDatabase
 from tests.lab.serving import folder_for_server, run_as_server, server_identity, serving
 from tests.lab.sshd import free_port
@@ -34,6 +36,9 @@ class PostgresqlServer(RunningDatabase):
     address = "127.0.0.1"
     secrets = (PASSWORD,)
 
+    def __post_init__(self) -> None:
+        self.path = str(self.data)
+
     @property
     def data(self) -> Path:
         return self.folder / "data"
@@ -49,6 +54,19 @@ class PostgresqlServer(RunningDatabase):
         )
         assert asked.returncode == 0, asked.stderr
         return asked.stdout.strip()
+
+    def archive_by(self, command: str) -> None:
+        """Have the server run that command for each segment of WAL."""
+        quoted = command.replace("'", "''")
+        self.ask(f"ALTER SYSTEM SET archive_command = '{quoted}'")
+        self.ask("SELECT pg_reload_conf()")
+        while self.ask("SHOW archive_command") != command:
+            time.sleep(0.02)
+
+    def attach(self, engine: str, vault: Vault, keys: Keys, asset: str) -> None:
+        if engine == "pgbackrest":
+            settings = f"{keys.state_directory}/pgbackrest/{asset}.conf"
+            self.archive_by(f"pgbackrest --config={settings} --stanza={asset} archive-push %p")
 
     def answers(self) -> bool:
         """Whether it takes questions."""
@@ -69,7 +87,7 @@ class PostgresqlServer(RunningDatabase):
         login = {"port": str(self.port), "programs": PROGRAMS}
         if engine == "pgbackrest":
             run_as = {"run_as": _USER} if os.getuid() == 0 else {}
-            return {"port": str(self.port), "socket": str(self.folder), "data": str(self.data), **run_as}
+            return {"port": str(self.port), "socket": str(self.folder), "full_every_days": "0", **run_as}
         if engine == "barman":
             run_as = {"run_as": _USER} if os.getuid() == 0 else {}
             return {**login, "account": ACCOUNT, "password": "${file:login}", **run_as}
@@ -93,10 +111,11 @@ def running_postgresql() -> Iterator[PostgresqlServer]:
         small = ("--no-sync", "--wal-segsize=1", "--encoding=UTF8", "--locale=C", "-A", "trust", "-U", "postgres")
         run_as_server(f"{PROGRAMS}/initdb", "-D", str(server.data), *small)
         (server.data / "pg_hba.conf").write_text(_LOGINS)
-        settings = {"archive_mode": "on", "archive_command": "true", "max_replication_slots": "200", **_QUIET}
+        settings = {"archive_mode": "on", "max_replication_slots": "200", **_QUIET}
         with _serving(server, "127.0.0.1", settings):
             quoted = PASSWORD.replace("'", "''")
             server.ask(f"CREATE ROLE {ACCOUNT} LOGIN REPLICATION PASSWORD '{quoted}'")
+            server.archive_by("true")
             server.ask("CREATE TABLE note (text text PRIMARY KEY, written timestamptz DEFAULT clock_timestamp())")
             yield server
 
