@@ -109,9 +109,9 @@ def reindex(kinds: Kinds = None, as_json: AsJson = False) -> None:
 
 @verb.command(
     help=say(
-        zh="写满的只追加索引换新,过期的删除(store.keep);由调度定时执行。",
-        en="Begin new indices where appended ones are full, and delete those whose time is over (store.keep); "
-        "run it by the clock.",
+        zh="写满的只追加索引换新,过期的删除(store.keep);写入发现的命令每天自动执行一次。",
+        en="Begin new indices where appended ones are full, and delete those whose time is over (store.keep). "
+        "Whatever records findings does it once a day by itself.",
     )
 )
 def roll(as_json: AsJson = False) -> None:

@@ -39,7 +39,7 @@ from secops.service.reviewing import Reviewed, Sla, Times, ignore, review
 from secops.service.saved_queries import SavedQueries
 from secops.service.scanning import Eyes
 from secops.service.settings import Day, Settings, WindowSettings
-from secops.service.storing import Place, open_store
+from secops.service.storing import Place, open_store, tend_store
 from secops.service.tree_scanning import TreeEyes
 from secops.sla.holidays import load_calendar, shipped_calendar
 from secops.sla.policy import load_sla_policy, shipped_sla_policy
@@ -84,10 +84,12 @@ class Home:
     @cached_property
     def store(self) -> FindingStore:
         """Findings."""
-        place = Place(
-            self.settings.store, self.state, self.path, self.secrets, lambda finding: self.times.first(finding)
-        )
-        return self._open.enter_context(open_store(place))
+        return self._open.enter_context(open_store(self._place))
+
+    @property
+    def _place(self) -> Place:
+        first = lambda finding: self.times.first(finding)  # noqa: E731, the inventory is read when it is needed
+        return Place(self.settings.store, self.state, self.path, self.secrets, first)
 
     @property
     def saved_queries(self) -> SavedQueries:
@@ -212,6 +214,9 @@ class Home:
         def settle() -> None:
             with suppress(Incomplete):
                 review(self.store, self.inventory, sla, now())
+            with suppress(Incomplete, BadInput):
+                # What stands in the way is told by `secops store roll`.
+                tend_store(self._place)
 
         return settle
 

@@ -26,19 +26,34 @@ class Place:
     deadline_of: DeadlineOf
 
 
+def _nothing(_place: Place) -> None:
+    """A store that needs no care."""
+
+
 @dataclass(frozen=True, slots=True)
 class Opener:
     """One kind of store; a file of its name in `stores/` defines it."""
 
     name: str
     open: Callable[[Place], FindingStore]
+    tend: Callable[[Place], None] = _nothing
+    """Does what is due by the clock. Called after each recording, so it is cheap when nothing is due."""
 
 
 def open_store(place: Place) -> FindingStore:
-    """The store of a home. Only what its kind needs is imported: the client of a server takes long."""
+    """The store of a home."""
+    return _opener(place).open(place)
+
+
+def tend_store(place: Place) -> None:
+    """Do what is due by the clock. Raises Incomplete and BadInput when that cannot be done now."""
+    _opener(place).tend(place)
+
+
+def _opener(place: Place) -> Opener:
+    """Only what its kind needs is imported: the client of a server takes long."""
     (module,) = modules_in(secops.service.stores, only=place.wanted.kind)
-    opener = next(value for value in vars(module).values() if isinstance(value, Opener))
-    return opener.open(place)
+    return next(value for value in vars(module).values() if isinstance(value, Opener))
 
 
 def open_outbox(wanted: StoreSettings, state: Path) -> Outbox:

@@ -12,6 +12,11 @@ from secops.store.elasticsearch_access import Access
 from secops.store.elasticsearch_indices import Indices, KindStatus
 from secops.store.elasticsearch_server import ElasticsearchServer
 from secops.store.elasticsearch_store import ElasticsearchStore
+from secops.support.clock import now
+
+_ROLLED = "rolled"
+"""A file in the state folder, written when the indices were last rolled."""
+_ROLL_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,17 @@ def _open(place: Place) -> ElasticsearchStore:
         raise
 
 
+def _roll_when_due(place: Place) -> None:
+    """Once a day; several processes at once do no harm."""
+    stamp, at = place.state / _ROLLED, now()
+    if stamp.exists() and 0 <= at.timestamp() - stamp.stat().st_mtime < _ROLL_SECONDS:
+        return
+    # First: whoever fails is not to be asked again by each of thousands of recordings.
+    stamp.touch()
+    with open_indices(place.wanted, place.path, place.secrets) as indices:
+        indices.roll(place.wanted.keep.keep(), at)
+
+
 @contextmanager
 def open_indices(wanted: StoreSettings, path: Callable[[str], Path], secrets: Secrets) -> Iterator[Indices]:
     """The indices of Elasticsearch, as they are."""
@@ -71,4 +87,4 @@ def cluster_status(wanted: StoreSettings, indices: Indices) -> ClusterStatus:
     )
 
 
-ELASTICSEARCH = Opener("elasticsearch", _open)
+ELASTICSEARCH = Opener("elasticsearch", _open, _roll_when_due)
