@@ -20,6 +20,7 @@ from secops.model.restore_point import Proof, RestorePoint, Rung, Verdict
 from secops.model.step import Command, Fetch, Procedure, ProcedureFailed, Rescan, Step, Trouble, require
 from secops.model.text import Text
 from secops.support.clock import from_text
+from secops.support.errors import JindunError
 
 _SCAN_SECONDS = 3600.0
 _CLEAN_UP_SECONDS = 3600.0
@@ -158,6 +159,10 @@ def _try(rung: Rung, attempt: _Attempt, candidate: Candidate, climb: _Climb) -> 
         because = yield from _timed(attempt(climb), climb)
     except _LeftOut:
         return
+    except JindunError as error:
+        # Options that are wrong, as of a trial: nobody's copy is at fault, and the scratch folder is still cleared.
+        passed, because = False, error.text
+        climb.verdict = replace(climb.verdict, failed=rung, because=because)
     except _Stopped as stopped:
         passed, because = False, stopped.because
         climb.verdict = replace(climb.verdict, failed=rung, because=because, **stopped.answers)
