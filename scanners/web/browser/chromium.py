@@ -131,7 +131,9 @@ class Chromium:
         async with self._lock:
             if not self._browser.is_connected() and self._starts < _MOST_STARTS:
                 self._starts += 1
-                await self.start()
+                # Without a browser each page is told as not shown; what was crawled is not lost.
+                with suppress(BadInput):
+                    await self.start()
             return self._browser
 
 
@@ -159,7 +161,10 @@ async def _watch_memory(chromium: Chromium) -> None:
 
 
 def _resident_bytes(pid: int) -> int:
+    """Of a process of a browser; 0 for any other."""
     try:
+        if "chrom" not in Path(f"/proc/{pid}/comm").read_text():
+            return 0
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
     except (OSError, IndexError, ValueError):
         return 0

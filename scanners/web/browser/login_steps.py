@@ -1,5 +1,6 @@
 """Logs in as a person would, step by step in the browser, and takes along what the site then knows them by."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,8 @@ from secops.model.text import Text
 _ACTS = frozenset({"click", "press"})
 _STEP_SECONDS = 0.25
 _SETTLE_SECONDS = 8.0
+_SPARE_SECONDS = 40.0
+"""Beyond what the steps may take."""
 _SESSION_STORAGE = "() => ({...sessionStorage})"
 
 
@@ -40,6 +43,20 @@ async def walk(browser: Browser, site: str, steps: Sequence[BrowserStep], jar: C
     capture = Capture(site)
     traffic = Traffic(browser.sends, Nobody(jar), capture, browser.kept, travels=True)
     walked = Walked()
+    try:
+        async with asyncio.timeout(_SPARE_SECONDS + sum(step.seconds for step in steps)):
+            await _walk(browser, traffic, site, steps, jar, walked)
+    except Exception as error:
+        if not is_of_playwright(error):
+            raise
+        walked.trouble = Text("浏览器在登录过程中失去响应", "the browser stopped answering during the login")
+    walked.authorization = capture.authorization
+    return walked
+
+
+async def _walk(
+    browser: Browser, traffic: Traffic, site: str, steps: Sequence[BrowserStep], jar: CookieJar, walked: Walked
+) -> None:
     async with browser.chromium.profile() as profile:
         tab, _ = await tab_of(profile, traffic)
         for number, step in enumerate(steps, 1):
@@ -50,11 +67,9 @@ async def walk(browser: Browser, site: str, steps: Sequence[BrowserStep], jar: C
                 if not is_of_playwright(error):
                     raise
                 walked.trouble = _failed(number, step, tab.url)
-                return walked
+                return
         await traffic.settle(_STEP_SECONDS, _SETTLE_SECONDS)
         await _take_along(profile, tab, site, jar, walked)
-    walked.authorization = capture.authorization
-    return walked
 
 
 async def _do(tab: Any, step: BrowserStep, site: str) -> None:

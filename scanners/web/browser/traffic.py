@@ -16,6 +16,7 @@ from scanners.web.cookies import CookieJar
 from scanners.web.crawl.avoidance import changes_things, ends_session
 from scanners.web.crawl.html import read_html
 from scanners.web.crawl.lead import Harvest, Lead, Reading, Source
+from scanners.web.limits import Limits
 from scanners.web.message import Answer, Request, Response, Target
 from scanners.web.urls import resolve, target_of
 from scanners.web.visitor import Visitor
@@ -26,6 +27,8 @@ _MOST_ALIKE = 3
 """Times that one request of a page is sent: pages that poll say the same again and again."""
 _MOST_REDIRECTS = 10
 _MOST_KEPT_BYTES = 32 * 1024 * 1024
+_LIMITS = Limits(body_bytes=16 * 1024 * 1024)
+"""Scripts of whole applications are larger than pages; one that is cut does not run at all."""
 _NOT_SENT = frozenset({"image", "media", "font", "websocket", "eventsource", "ping", "manifest", "texttrack"})
 _KEPT = frozenset({"script", "stylesheet"})
 _PASSED_ON = ("accept", "accept-language", "origin", "referer")
@@ -41,7 +44,9 @@ _READS = ("GET", "HEAD", "OPTIONS")
 class Sends(Protocol):
     """Sends requests inside the scope; the scanning client is one."""
 
-    async def exchange(self, target: Target, request: Request, *, session: CookieJar | None = None) -> Answer:
+    async def exchange(
+        self, target: Target, request: Request, *, session: CookieJar | None = None, limits: Limits | None = None
+    ) -> Answer:
         """The answer, or why there is none."""
         ...
 
@@ -134,7 +139,6 @@ class Traffic:
         *,
         submits: bool = False,
         travels: bool = False,
-        on_sent: Callable[[], None] = lambda: None,
     ) -> None:
         """`travels`: it may go to other pages and send what it likes, as somebody who logs in; else it stays."""
         self.under_way = 0
@@ -149,7 +153,6 @@ class Traffic:
         self._kept = kept
         self._submits = submits
         self._travels = travels
-        self._on_sent = on_sent
         self._arrived = False
         self._times: Counter[tuple[str, str, bytes]] = Counter()
 
@@ -214,8 +217,9 @@ class Traffic:
             return kept
         start = lead
         for _ in range(_MOST_REDIRECTS):
-            answer = await self._sends.exchange(lead.target, self._as_sent(lead, told), session=self._visitor.cookies)
-            self._on_sent()
+            answer = await self._sends.exchange(
+                lead.target, self._as_sent(lead, told), session=self._visitor.cookies, limits=_LIMITS
+            )
             response = answer.response
             if response is None or answer.failure is not None:
                 return None

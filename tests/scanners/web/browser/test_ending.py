@@ -28,16 +28,17 @@ def site() -> Iterator[Site]:
     links = "".join(f"<a href=/{number}>x</a>" for number in range(200))
     app.add_url_rule("/", "home", lambda: f"<script>setInterval(() => fetch('/po' + 'll'), 50)</script>{links}")
     app.add_url_rule("/<int:_any>", "any", lambda _any: "<div id=app></div><script>setInterval(() => 1, 9)</script>")
+    app.add_url_rule("/poll", "poll", lambda: "{}")
     with running_flask(app) as running:
         yield running
 
 
 @contextmanager
-def crawling(site: Site, folder: Path) -> Iterator["subprocess.Popen[str]"]:
+def crawling(site: Site, folder: Path, *more: str) -> Iterator["subprocess.Popen[str]"]:
     """`secops crawl --render` at work, its browser running."""
     command = [sys.executable, "-m", "secops", "--lang", "en", "crawl", f"{site.url}/", "--render"]
     process = subprocess.Popen(
-        [*command, "--scope", "127.0.0.0/8", "--approved-by", "test"],
+        [*command, "--scope", "127.0.0.0/8", "--approved-by", "test", *more],
         cwd=folder,
         env={**{name: value for name, value in os.environ.items() if name != "JINDUN_HOME"}, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -93,6 +94,20 @@ def test_no_process_is_left_behind(site: Site, tmp_path: Path, how: signal.Signa
         assert "Traceback" not in said
         if how is signal.SIGINT:
             assert process.returncode == 130
+
+
+@pytest.mark.timeout(300)
+def test_a_killed_crawl_goes_on_where_it_was(site: Site, tmp_path: Path) -> None:
+    journal = tmp_path / "crawl.journal"
+    with crawling(site, tmp_path, "--journal", str(journal), "--max-pages", "60") as process:
+        assert until(lambda: journal.exists() and journal.read_bytes().count(b"\n") > 20, 90), process.poll()
+        process.kill()
+    asked = len(site.asked)
+    with crawling(site, tmp_path, "--journal", str(journal), "--max-pages", "60") as process:
+        lines, said = process.communicate(timeout=110)
+    assert process.returncode == 0, said
+    assert f'"{site.url}/poll"' in lines
+    assert site.asked[asked:].count("GET /") == 0, "what was read is not asked for again"
 
 
 def running_as(pid: int) -> set[str]:

@@ -2,12 +2,15 @@
 
 import asyncio
 import shutil
+import ssl
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask, Response
+from werkzeug.serving import make_server
 
 from scanners.audit import AuditLog
 from scanners.scope import Guard, scope_of
@@ -19,6 +22,7 @@ from scanners.web.crawl.plan import Crawled, CrawlPlan, LeftOut
 from scanners.web.visitor import Nobody
 from secops.support.clock import from_text
 from secops.support.errors import BadInput
+from tests.lab.certificates import issue
 from tests.lab.sites import FAST, Site, loopback_client, running_flask
 from tests.scanners.web.browser.needing import needs_browser
 from tests.scanners.web.browser.spa_site import spa_site
@@ -181,6 +185,35 @@ def test_scripts_cannot_deceive_the_look_at_their_page() -> None:
     (reading,), site = shown(app, "/")
     assert "/here" in paths_of(reading, site)
     assert reading and not reading.unseen
+
+
+@needs_browser
+def test_a_large_application_over_tls_is_shown_whole(tmp_path: Path) -> None:
+    """Its script is larger than any page that is read; its certificate is trusted by nobody."""
+    app = Flask("large")
+    page(app, "/", "<meta charset=gbk><div id=app></div><script src=/large.js></script>")
+    script = f"/*{'x' * 6_000_000}*/ fetch('/af' + 'ter?secure=' + isSecureContext)"
+    app.add_url_rule("/large.js", "large", lambda: Response(script, content_type="text/javascript"))
+    own = issue(tmp_path, "127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own.certificate_file, own.key_file)
+    server = make_server("127.0.0.1", 0, app, threaded=True, ssl_context=context)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+
+    async def story() -> Reading | None:
+        async with loopback_client() as client, open_browser(client) as browser:
+            lead = Lead(f"https://127.0.0.1:{server.server_port}/", Source.SEED)
+            return await browser.render(lead, Nobody())
+
+    try:
+        reading = asyncio.run(story())
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+    assert reading and not reading.unseen
+    assert [lead.request.target for lead in reading.leads if lead.source is Source.CALL] == ["/after?secure=true"]
 
 
 @needs_browser
