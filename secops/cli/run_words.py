@@ -5,7 +5,11 @@ from secops.execution.executor import How
 from secops.execution.journal import Kind, Mode
 from secops.model.text import Text
 
-MODES = {Mode.REAL: Text("执行", "real"), Mode.REHEARSAL: Text("预演", "rehearsal")}
+MODES = {
+    Mode.REAL: Text("执行", "real"),
+    Mode.DRILL: Text("演练", "drill"),
+    Mode.REHEARSAL: Text("预演", "rehearsal"),
+}
 ENTRIES = {
     Kind.STARTED: Text("开始", "started"),
     Kind.INTENT: Text("意图", "intent"),

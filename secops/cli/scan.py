@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from backup.drills import CHECK as DRILLS_CHECK
 from scanners.scan import Pair
 from secops.cli.finding_words import kept_here
 from secops.cli.options import AsJson
@@ -19,6 +20,7 @@ from secops.model.finding import Finding
 from secops.model.outcome import Evaluation
 from secops.model.text import Text
 from secops.service.assessing import TIER_CHECK, assess_tiers, place_of
+from secops.service.drilling import assess_drills
 from secops.service.home import Home, open_home
 from secops.service.own_soundness import CHECK as OWN_CHECK
 from secops.service.own_soundness import assess_ourselves
@@ -82,8 +84,9 @@ def scan(
         narrowed = bool(asset or kind)
         systems = _assessed(home, system or [], chosen, narrowed) if not check or TIER_CHECK in check else []
         copied = assess_copies(home, now(), chosen) if not check or COPIES_CHECK in check else ()
+        drilled = assess_drills(home, now(), chosen) if not check or DRILLS_CHECK in check else ()
         ourselves = _ourselves(home, check or [], narrowed or bool(system))
-        assessed = [*assess_tiers(home.inventory, systems), *copied, *ourselves]
+        assessed = [*assess_tiers(home.inventory, systems), *copied, *drilled, *ourselves]
         with progress_bar(console(), len(pairs) + len(assessed), quiet=as_json) as watch:
             scanned = home.eyes.scan(pairs, watch, assessed)
         if not as_json:

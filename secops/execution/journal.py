@@ -41,6 +41,9 @@ class Mode(StrEnum):
     """How far a run goes."""
 
     REHEARSAL = "rehearsal"
+    """Live probes, no changes."""
+    DRILL = "drill"
+    """Real effects, in isolated places only."""
     REAL = "real"
 
 
@@ -202,6 +205,14 @@ class Journal:
         newest = newest.format(system="json_extract(inputs, '$.system')")
         clause = f"where run in (select run from ({newest})) order by started desc, run"  # noqa: S608
         return self._runs(clause, (Mode.REAL, RunState.SUCCEEDED))
+
+    def newest_drills(self, *, succeeded: bool) -> Sequence[Run]:
+        """The newest drill of each playbook and asset that has ended; of those that succeeded, if asked."""
+        states = [state for state in RunState if state.ended and (not succeeded or state is RunState.SUCCEEDED)]
+        asset = "json_extract(inputs, '$.values.asset')"
+        newest = "select run, max(started) from runs where mode = ? and state in ({marks}) group by playbook, {asset}"
+        newest = newest.format(marks=",".join("?" * len(states)), asset=asset)
+        return self._runs(f"where run in (select run from ({newest})) order by run", (Mode.DRILL, *states))  # noqa: S608
 
     def acted_on(self, system: str, since: datetime) -> Sequence[Run]:
         """The real runs of the system that did something after that moment, the newest first."""

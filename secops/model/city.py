@@ -302,6 +302,9 @@ class Place:
     """Directory on the host; each restore gets a folder of its own in it."""
     url: str
     """Where that directory is served to our scanners and to nobody else."""
+    namespace: bool = False
+    """Whether what is started there runs in a network namespace of its own, with a loopback and nothing else; the host
+    is then used as root."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ A procedure is a generator of `Step`; the executor performs each and sends its `
 deterministic: time, randomness and the city arrive as arguments, so that a run can be replayed from its journal.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import ClassVar, TypeAlias, TypeVar
@@ -149,10 +149,15 @@ Procedure: TypeAlias = Generator[Step, Result, Returned]
 
 def under(prefix: str, procedure: Procedure[Returned]) -> Procedure[Returned]:
     """The procedure with `prefix: ` before its step names, so that one procedure can hold it several times."""
+    return each_step(procedure, lambda step: replace(step, name=f"{prefix}: {step.name}"))
+
+
+def each_step(procedure: Procedure[Returned], change: Callable[[Step], Step]) -> Procedure[Returned]:
+    """The procedure with every step changed before it is performed."""
     try:
         step = next(procedure)
         while True:
-            step = procedure.send((yield replace(step, name=f"{prefix}: {step.name}")))
+            step = procedure.send((yield change(step)))
     except StopIteration as stop:
         returned: Returned = stop.value
         return returned

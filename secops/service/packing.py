@@ -13,7 +13,7 @@ from secops.evidence.keys import PRIVATE_KEY_NAME, load_private_key
 from secops.evidence.pack import Sealed, header, tools, write_pack
 from secops.evidence.timings import Timings, timing_body
 from secops.execution.journal import Kind as EntryKind
-from secops.execution.journal import Run
+from secops.execution.journal import Mode, Run
 from secops.model.finding import Finding
 from secops.model.step import LOCAL, Command
 from secops.service.canary import Canary
@@ -39,12 +39,14 @@ def timings_of(home: Home, run: Run, canary: Canary | None = None) -> Timings:
         # The first counts: switching back later is no second promotion.
         marks.setdefault(record.milestone, record.at)
     taken = [record.outputs["taken"] for record in records if "taken" in record.outputs]
-    detected = _detected(run)
+    # A drill takes the asset for lost at the moment when it begins.
+    lost = run.started if run.mode is Mode.DRILL else None
+    detected = _detected(run) or lost
     promoted = marks.get("t4")
     approved = [entry.at for entry in entries if entry.kind is EntryKind.APPROVAL and promoted and entry.at < promoted]
     served = canary.first_good_after(promoted) if canary and promoted else None
     return Timings(
-        t0=canary.last_good_before_fault(detected) if canary and detected else None,
+        t0=canary.last_good_before_fault(detected) if canary and detected else lost,
         t1=detected,
         t2=max([run.started, *approved]),
         t3=marks.get("t3"),

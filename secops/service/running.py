@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from playbooks.action import Context, all_actions
+from playbooks.action import Context, Touches, all_actions
 from playbooks.approvals import Approval, Approver
 from playbooks.engine import Engine, Progress, nobody_approves, nobody_watches
 from playbooks.load import Playbook, parse_playbook
@@ -65,6 +65,8 @@ def start(
 
     Raises BadInput, and Held while another run works on the system, before anything is recorded.
     """
+    if mode is Mode.DRILL:
+        _refuse_changes(playbook)
     values = inputs_for(playbook.spec, given, finding, home.inventory)
     system = finding.system if finding else values.get("system")
     inputs = {
@@ -79,6 +81,18 @@ def start(
     with _alone(home, run) as lease:
         home.journal.begin(run, lease.token)
         return _go_on(home, playbook, run, lease.token, watchers)
+
+
+def _refuse_changes(playbook: Playbook) -> None:
+    """Raises BadInput for a playbook that would touch more than isolated places and records."""
+    for step in playbook.spec.steps:
+        if all_actions()[step.uses].touches not in (Touches.READS, Touches.ADDS):
+            raise BadInput(
+                Text(
+                    f"剧本 {playbook.spec.id} 不能用于演练:步骤 {step.id}({step.uses})会改变生产环境",
+                    f"playbook {playbook.spec.id} is not for drills: its step {step.id} ({step.uses}) changes production",
+                )
+            )
 
 
 def resume(home: Home, run_id: str, decisions: dict[str, str] | None = None, watchers: Watchers = UNATTENDED) -> Ended:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from backup.drills import CHECK as DRILLS_CHECK
 from backup.policies import Policy, shipped_policies
 from backup.shortfall import CHECK as COPIES_CHECK
 from playbooks.copies import copied_assets
@@ -68,7 +69,7 @@ class Eyes:
     def pairs(self, assets: Iterable[Asset], checks: Sequence[str] = ()) -> tuple[Pair, ...]:
         """Every (asset, check) that applies; all checks when none is named. Raises BadInput for unknown checks."""
         chosen = (
-            checks_named(checks, others=(TIER_CHECK, OWN_CHECK, COPIES_CHECK))
+            checks_named(checks, others=(TIER_CHECK, OWN_CHECK, COPIES_CHECK, DRILLS_CHECK))
             if checks
             else tuple(all_checks().values())
         )
@@ -81,7 +82,8 @@ class Eyes:
         for system in self._inventory.systems:
             yield system.id, place_of(self._inventory, system), TIER_CHECK
         for asset in copied_assets(self._inventory, self._policies):
-            yield self._inventory.system_of(asset.id).id, asset.id, COPIES_CHECK
+            for check in (COPIES_CHECK, DRILLS_CHECK):
+                yield self._inventory.system_of(asset.id).id, asset.id, check
         yield OURSELVES, OURSELVES, OWN_CHECK
 
     def scan(
