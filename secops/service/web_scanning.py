@@ -19,6 +19,7 @@ from scanners.safety import Safety
 from scanners.scope import Guard, Scope
 from scanners.web.browser.rendering import Browser, open_browser
 from scanners.web.campaign.campaign import Assignment, Campaign, Tally, can_call
+from scanners.web.campaign.examination import Examination, examination_of
 from scanners.web.campaign.fingerprint import fingerprint
 from scanners.web.campaign.forecast import Forecast, forecast
 from scanners.web.campaign.found import template_check
@@ -26,7 +27,8 @@ from scanners.web.campaign.gating import Products
 from scanners.web.campaign.journal import Recorded, ScanJournal, head_of, identity_of, read_journal
 from scanners.web.campaign.ledger import ENOUGH, Entry, Ledger
 from scanners.web.campaign.repertoire import Repertoire
-from scanners.web.campaign.site_checks import Examination, Sessions, SiteChecks, examination_of
+from scanners.web.campaign.sender import Sessions
+from scanners.web.campaign.site_checks import SiteChecks
 from scanners.web.campaign.site_run import Manner
 from scanners.web.canary import Canary, watched
 from scanners.web.client import Client

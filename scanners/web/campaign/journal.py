@@ -36,7 +36,7 @@ class Recorded:
     fingerprints: dict[str, str]
     """By target."""
     places: dict[tuple[str, str], dict[str, Any]]
-    """By target and place: what its examination gave, see `site_checks`."""
+    """By target and place: what its examination gave, see `examination`."""
     ended: bool
 
 

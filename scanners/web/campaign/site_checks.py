@@ -3,22 +3,23 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from time import monotonic
-from typing import Any, Protocol
+from typing import Protocol
 
 from scanners.safety import Safety
-from scanners.web.campaign.found import Found, of_verdict
+from scanners.web.campaign.examination import Examination, entries_of
+from scanners.web.campaign.found import of_verdict
 from scanners.web.campaign.leaving import Left, all_marked, pages_that_may_show, shown_in
-from scanners.web.campaign.ledger import Entry, found_of, found_row
+from scanners.web.campaign.ledger import Entry
 from scanners.web.campaign.persons import words_of_one
+from scanners.web.campaign.sender import USER_AGENT, Sender, Sessions, dressed_up
 from scanners.web.charset import DEFAULT
 from scanners.web.client import Client
-from scanners.web.cookies import CookieJar
 from scanners.web.crawl.clusters import key_of
 from scanners.web.crawl.lead import Lead, Source
-from scanners.web.crawl.plan import WHY, Crawled, LeftOut
+from scanners.web.crawl.plan import Crawled
 from scanners.web.crawl.plan import Entry as Asked
 from scanners.web.finding_points import NOTHING_LEARNED
 from scanners.web.inert import MARK, Prober
@@ -27,28 +28,22 @@ from scanners.web.out_of_band import Late
 from scanners.web.points import Part, Point
 from scanners.web.probing.check import PointCheck
 from scanners.web.probing.driver import Listener, Performed, perform
-from scanners.web.probing.examine import Examined, examine_page, examine_point
+from scanners.web.probing.examine import examine_page, examine_point
 from scanners.web.probing.found import page_checks, passive_checks, point_checks
 from scanners.web.probing.page import Page
 from scanners.web.probing.taken import taken_late
 from scanners.web.probing.trial import Ask, Bait, Baits, Probing, Purpose, Session, Trial
 from scanners.web.probing.weakness import WebCheck
 from scanners.web.relevance import Choice, Chosen, Misses, Worth, worth_of
-from scanners.web.sessions.keeper import OutOfSession, SessionKeeper, confirmed
+from scanners.web.sessions.keeper import OutOfSession, confirmed
 from scanners.web.urls import url_of
-from secops import __version__
 from secops.model.outcome import Outcome
 from secops.model.text import Text
 
-_MOST_FAILED = 0.05
-"""Of the places where a check was tried; with more of them unanswered it was not tested."""
 _SHOWN_KINDS = frozenset({"", "html", "json", "xml", "text"})
-_USER_AGENT = ("User-Agent", f"jindun/{__version__}")
 _MOST_VIEWS = 3
 _MOST_SHOWN = 300
 """Pages on which is looked for what was left behind elsewhere."""
-_CHECK_SECONDS = 8.0
-_UNCRAWLED = (LeftOut.STOPPED, LeftOut.OUT_OF_SESSION, LeftOut.OUT_OF_SCOPE, LeftOut.NO_ANSWER)
 _NOWHERE = f"/{MARK}-nowhere"
 """A place that no site has: what is said there may repeat what was asked for."""
 SHOWN_ELSEWHERE = "shown elsewhere"
@@ -57,57 +52,6 @@ SHOWN_ELSEWHERE = "shown elsewhere"
 
 class BaitsAndHits(Baits, Listener, Protocol):
     """The out-of-band listener."""
-
-
-@dataclass(slots=True)
-class Examination:
-    """What came of all checks at one place; as JSON in the journal."""
-
-    found: list[tuple[str, Found]] = field(default_factory=list)
-    """By check."""
-    counts: dict[str, list[int]] = field(default_factory=dict)
-    """By check: tried, without a whole answer, not allowed by the profile, requests."""
-    trouble: Text | None = None
-
-    def keep(self, examined: Examined, url: str, point: Point | None = None) -> None:
-        """Count one check."""
-        check, done = examined.check, examined.performed
-        counts = self.counts.setdefault(check.name, [0, 0, 0, 0])
-        counts[0] += 1
-        counts[1] += bool(done.failures) and done.verdict is None
-        counts[2] += done.refused is not None and done.verdict is None
-        counts[3] += done.sent
-        if done.verdict is not None:
-            self.found.append((check.name, of_verdict(check, done.verdict, url, point)))
-
-    def row(self) -> dict[str, Any]:
-        """As JSON."""
-        trouble = [self.trouble.zh, self.trouble.en] if self.trouble else None
-        return {
-            "found": [[name, found_row(one)] for name, one in self.found],
-            "counts": self.counts,
-            "trouble": trouble,
-        }
-
-
-def examination_of(row: Mapping[str, Any]) -> Examination:
-    """The other way round."""
-    trouble = Text(*row["trouble"]) if row["trouble"] else None
-    return Examination([(name, found_of(one)) for name, one in row["found"]], dict(row["counts"]), trouble)
-
-
-@dataclass(frozen=True, slots=True)
-class Sessions:
-    """Who is logged in."""
-
-    own: SessionKeeper | None = None
-    other: SessionKeeper | None = None
-    """A second person, to tell whose objects are whose."""
-
-    @property
-    def kinds(self) -> frozenset[Session]:
-        """Those that can be had."""
-        return frozenset({Session.OWN, Session.NOBODY} | ({Session.OTHER} if self.other else set()))
 
 
 def _ignore(place: str, examined: Examination) -> None:
@@ -137,7 +81,7 @@ class SiteChecks:
         self._done = done or {}
         self._on_place = on_place
         self._at_once = at_once
-        self._jar = self._sessions.own.cookies if self._sessions.own else CookieJar()
+        self._sender = Sender(client, self._sessions)
         self._misses = Misses(seed)
         self._chosen: dict[str, Chosen] = {}
         self._identity: tuple[str, ...] = ()
@@ -146,8 +90,12 @@ class SiteChecks:
         self._ended: dict[str, Entry] = {}
         self.last_bait = float("-inf")
         """When the last bait was laid."""
-        self.sent = 0
         self.examined = 0
+
+    @property
+    def sent(self) -> int:
+        """Requests so far."""
+        return self._sender.sent
 
     async def run(self) -> list[Entry]:
         """Examine everything; one entry for each check."""
@@ -173,7 +121,7 @@ class SiteChecks:
         )
         if left:
             examined.append(await self._once(SHOWN_ELSEWHERE, partial(self._look_everywhere, left)))
-        self._ended = {entry.check: entry for entry in self._entries(examined)}
+        self._ended = {entry.check: entry for entry in entries_of(self._site, examined, self._crawled)}
         return list(self._ended.values())
 
     def heard_late(self, late: Iterable[Late]) -> list[Entry]:
@@ -233,15 +181,15 @@ class SiteChecks:
         target = self._crawled.entries[0].target
 
         async def ask(session: Session, path: str) -> Page:
-            request = Request("GET", path, (_USER_AGENT,))
-            return Page(request, await self._send(target, Ask(request, Purpose.LOOK, session=session)))
+            request = Request("GET", path, (USER_AGENT,))
+            return Page(request, await self._sender.send(target, Ask(request, Purpose.LOOK, session=session)))
 
         return await words_of_one(ask, ("/", own.probe_target))
 
     async def _examine(self, asked: Asked) -> Examination:
         examination = Examination()
-        request, url = _dressed_up(asked.request), url_of(asked.target, asked.request)
-        page = Page(request, await self._send(asked.target, Ask(request, Purpose.LOOK)))
+        request, url = dressed_up(asked.request), url_of(asked.target, asked.request)
+        page = Page(request, await self._sender.send(asked.target, Ask(request, Purpose.LOOK)))
         is_somewhere = asked.lead.source is not Source.MISS
         if is_somewhere:
             self._look_at(page, url, examination)
@@ -269,7 +217,7 @@ class SiteChecks:
         """The points of a request that are worth it, each with the checks that may tell something there."""
         chosen = self._chosen[key_of(asked.lead)]
         wanted = {number: point for number, point in enumerate(asked.points) if number in chosen.points}
-        prober = Prober(_AsOwn(self), asked.target, asked.request)
+        prober = Prober(self._sender, asked.target, asked.request)
         live = set(await prober.without_inert(list(wanted.values())))
         worthy: list[tuple[Point, Sequence[PointCheck]]] = []
         for number, point in wanted.items():
@@ -311,11 +259,11 @@ class SiteChecks:
         for one in left:
             by_place.setdefault(key_of(one.asked.lead), []).append(one)
         for together in by_place.values():
-            await self._send(together[0].asked.target, Ask(all_marked(together), Purpose.LOOK))
+            await self._sender.send(together[0].asked.target, Ask(all_marked(together), Purpose.LOOK))
         by_mark, shown = {one.mark: one for one in left}, dict[str, list[Asked]]()
         for asked in pages_that_may_show(self._crawled.entries, _MOST_SHOWN):
-            request = _dressed_up(asked.request)
-            text = Page(request, await self._send(asked.target, Ask(request, Purpose.LOOK))).text
+            request = dressed_up(asked.request)
+            text = Page(request, await self._sender.send(asked.target, Ask(request, Purpose.LOOK))).text
             for one in shown_in(text, by_mark):
                 shown.setdefault(one.mark, []).append(asked)
         for mark, places in shown.items():
@@ -329,7 +277,7 @@ class SiteChecks:
         """The check once more, now that it is known where to look; whether it found something."""
         asked, url = left.asked, url_of(left.asked.target, left.asked.request)
         page = Page(asked.request, Answer(()))
-        trials = self._trials(asked, url, page, left.point, (_dressed_up(shown.request),))
+        trials = self._trials(asked, url, page, left.point, (dressed_up(shown.request),))
         for examined in await examine_point(left.point, page, (left.check,), trials, self._performing(asked.target)):
             examination.keep(examined, url, left.point)
             if examined.performed.verdict is not None:
@@ -338,7 +286,7 @@ class SiteChecks:
 
     def _performing(self, target: Target) -> Callable[[Probing], Awaitable[Performed]]:
         async def sends(ask: Ask) -> Answer:
-            return await self._send(target, ask)
+            return await self._sender.send(target, ask)
 
         async def performing(probing: Probing) -> Performed:
             return await perform(probing, sends, allowed=self._client.profile, listener=self._listener)
@@ -365,59 +313,6 @@ class SiteChecks:
         self._laid[check, place] = (url, point)
         self.last_bait = monotonic()
 
-    async def send_own(self, target: Target, request: Request) -> Answer:
-        """As the person of the scan."""
-        return await self._send(target, Ask(request, Purpose.LOOK))
-
-    async def _send(self, target: Target, ask: Ask) -> Answer:
-        self.sent += 1
-        seconds = ask.patience_seconds or _CHECK_SECONDS
-        keeper = {Session.OWN: self._sessions.own, Session.OTHER: self._sessions.other}.get(ask.session)
-        if keeper is not None:
-            request = keeper.dressed(target, ask.request)
-            return await self._client.exchange(target, request, session=keeper.cookies, timeout_seconds=seconds)
-        jar = self._jar if ask.session is Session.OWN else None
-        return await self._client.exchange(target, ask.request, session=jar, timeout_seconds=seconds)
-
-    def _entries(self, examinations: Iterable[Examination]) -> Iterable[Entry]:
-        examined = list(examinations)
-        lost = next((one.trouble for one in examined if one.trouble), None)
-        for name in sorted({**passive_checks(), **page_checks(), **point_checks()}):
-            found = [one for each in examined for check, one in each.found if check == name]
-            distinct = {(one.rule, one.url, one.parameter, one.where, one.matcher): one for one in found}
-            rows = [each.counts[name] for each in examined if name in each.counts]
-            tried, failed, refused, sent = (sum(row[at] for row in rows) for at in range(4))
-            outcome, reason = self._verdict(len(distinct), tried, failed, refused, lost)
-            yield Entry(self._site, name, outcome, reason, "", tuple(distinct.values()), sent=sent)
-
-    def _verdict(self, found: int, tried: int, failed: int, refused: int, lost: Text | None) -> tuple[Outcome, Text]:
-        if found:
-            return Outcome.FOUND, Text(f"{tried} 处试探,发现 {found} 处", f"found at {found} of {tried} places")
-        if lost is not None:
-            return Outcome.UNREACHABLE, lost
-        if self._crawled.failed and not tried:
-            why = next(WHY[one] for one in _UNCRAWLED if self._crawled.left_out.get(one) or one is LeftOut.NO_ANSWER)
-            return Outcome.UNREACHABLE, Text(f"站点无法爬取:{why.zh}", f"the site could not be crawled: {why.en}")
-        if not tried:
-            return Outcome.SKIPPED, Text("站点上没有适用之处", "there is nothing on the site that it applies to")
-        if failed > _MOST_FAILED * tried:
-            return Outcome.UNREACHABLE, Text(
-                f"{tried} 处中有 {failed} 处没有完整应答", f"at {failed} of {tried} places there was no whole answer"
-            )
-        if refused == tried:
-            return Outcome.SKIPPED, Text("扫描档位不允许", "the profile of the scan does not allow it")
-        return Outcome.TESTED_CLEAN, Text(f"{tried} 处试探,未发现", f"nothing at {tried} places")
-
-
-class _AsOwn:
-    """Sends as the person of the scan."""
-
-    def __init__(self, checks: SiteChecks) -> None:
-        self._checks = checks
-
-    async def exchange(self, target: Target, request: Request, *, session: CookieJar | None = None) -> Answer:
-        return await self._checks.send_own(target, _dressed_up(request))
-
 
 class _Laying:
     """Baits for one place, which is remembered."""
@@ -428,12 +323,6 @@ class _Laying:
     def bait(self, check: str, place: str) -> Bait:
         self._checks.laying(check, place, self._url, self._point)
         return self._baits.bait(check, place)
-
-
-def _dressed_up(request: Request) -> Request:
-    if any(name.lower() == "user-agent" for name, _ in request.headers):
-        return request
-    return Request(request.method, request.target, (_USER_AGENT, *request.headers), request.body, request.raw)
 
 
 def _views(asked: Asked) -> tuple[Request, ...]:
