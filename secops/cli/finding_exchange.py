@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, DownloadColumn, TextColumn
 
-from secops.cli.finding_progress import counting
 from secops.cli.finding_query import Assets, Checks, Everything, Parts, Severities, States, Systems, Wanted, asked
 from secops.cli.finding_words import kept_here
 from secops.cli.options import AsJson
+from secops.cli.progress import counting, progress
 from secops.cli.tables import console, fill, plain, print_json, table
 from secops.evidence.new_file import new_file
 from secops.exchange.exporter import exporter_named, exporter_names
@@ -177,11 +177,9 @@ def _written(output: Path | None) -> Iterator[Callable[[bytes], object]]:
 @contextmanager
 def _bar(size: int | None, quiet: bool) -> Iterator[Callable[[int], None]]:
     """A bar that moves with the bytes that are read."""
-    screen = console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=screen, transient=True, disable=quiet or not screen.is_terminal) as progress:
-        task = progress.add_task(say(zh="导入", en="importing"), total=size)
-        yield lambda read: progress.update(task, advance=read)
+    with progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), quiet=quiet) as shown:
+        task = shown.add_task(say(zh="导入", en="importing"), total=size)
+        yield lambda read: shown.update(task, advance=read)
 
 
 def _summary(imported: Imported) -> dict[str, object]:

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from secops.cli.finding_edits import Actor, Id, Reason, edit, named, words
-from secops.cli.finding_progress import counting
 from secops.cli.finding_words import STATES
 from secops.cli.options import AsJson
+from secops.cli.progress import counting
 from secops.cli.tables import console, plain, print_json
 from secops.model.finding import Finding
 from secops.model.text import Text

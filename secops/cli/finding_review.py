@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from secops.cli.finding_progress import counting
 from secops.cli.options import AsJson
+from secops.cli.progress import counting
 from secops.cli.tables import console, plain, print_json
 from secops.service.home import open_home
 from secops.service.reviewing import Reviewed

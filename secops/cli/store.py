@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from secops.cli import store_migrate, store_outbox
 from secops.cli.options import AsJson
+from secops.cli.progress import progress
 from secops.cli.tables import console, facts, fill, plain, print_json, table
 from secops.service.home import Home, open_home
 from secops.service.stores.elasticsearch import ClusterStatus, cluster_status, open_indices
@@ -163,9 +164,7 @@ def _kinds(names: list[str]) -> list[Kind]:
 
 
 def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    screen = console(stderr=True)
-    return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
+    return progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
 
 
 def _task(shown: Progress, kind: Kind) -> Callable[[int, int], None]:

@@ -3,9 +3,10 @@
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import SpinnerColumn, TextColumn
 
 from secops.cli.options import AsJson
+from secops.cli.progress import progress
 from secops.cli.tables import console, fill, plain, print_json, table
 from secops.service.home import open_home
 from secops.service.migrating import StoreKind, migrate
@@ -28,7 +29,7 @@ To = Annotated[
 
 def migrate_store(to: To, as_json: AsJson = False) -> None:
     """The verb; see its help."""
-    with open_home() as home, _progress() as shown:
+    with open_home() as home, progress(SpinnerColumn(), TextColumn("{task.description}")) as shown:
         task = shown.add_task("")
         words = _words()
         parts = migrate(home, to, lambda part, number: shown.update(task, description=f"{words[part]} {number:,}"))
@@ -39,12 +40,6 @@ def migrate_store(to: To, as_json: AsJson = False) -> None:
         _show(parts, whole)
     if not whole:
         raise typer.Exit(Incomplete.exit_code)
-
-
-def _progress() -> Progress:
-    screen = console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
 
 
 def _show(parts: list[Moved], whole: bool) -> None:
