@@ -16,7 +16,7 @@ from scanners.web.templates.event import Event
 from scanners.web.templates.expressions.scope import Context, Variables
 from scanners.web.templates.expressions.values import Value, as_text
 from scanners.web.templates.flow import followed
-from scanners.web.templates.judging import NOTHING, Judgement
+from scanners.web.templates.judging import Judgement
 from scanners.web.templates.model import Block, Template
 from scanners.web.templates.out_of_band import Interaction, Listen, OutOfBand
 from scanners.web.templates.page import Page, no_page
@@ -313,19 +313,16 @@ class _BlockRun:
     def _judge_page(self, step: int, page: Page, exchange: Send, values: _Values, payloads: Mapping[str, str]) -> bool:
         if page.status:
             self._history[step] = self.last = page
+        if page.possible is not None and (self._run.template.identity, self._index) not in page.possible:
+            return False
         event = Event(page, values, dict(self._history), {**self._run.blocks, self._index + 1: page}, values.context)
-        judgement = self._judged(page, event)
+        judgement = self._ready.judging.judge(event)
         self._run.learn(judgement.dynamic)
         found = self._note(judgement, page, payloads)
         if self._ready.judging.hears and not judgement.matched and (exchange.tokens or self._awaiting):
             tokens = exchange.tokens + tuple(token for one in self._awaiting for token in one.tokens)
             self._awaiting.append(_Awaiting(event, tuple(dict.fromkeys(tokens)), payloads))
         return found
-
-    def _judged(self, page: Page, event: Event) -> Judgement:
-        if page.possible is not None and (self._run.template.identity, self._index) not in page.possible:
-            return NOTHING
-        return self._ready.judging.judge(event)
 
     def _note(
         self, judgement: Judgement, page: Page, payloads: Mapping[str, str], heard: Interaction | None = None

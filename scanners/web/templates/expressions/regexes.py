@@ -129,12 +129,15 @@ _TOKEN = re.compile(
     r"|(?P<repeat>[*+?]\??|\{\d*,?\d*\}\??)|(?P<open>\((?:\?P?<\w+>|\?[a-zA-Z]*:)?)|(?P<plain>[^\\\[\]().|^$*+?])",
     re.DOTALL,
 )
+_ALL_PLAIN = re.compile(r"[A-Za-z0-9/_ <>=:;,'\"-]*")
 _SHORTEST = 3
 
 
 @lru_cache(maxsize=16384)
 def required_literal(pattern: str) -> bytes:
     """The longest plain text that every match contains, when it is seen without thought; else empty."""
+    if _ALL_PLAIN.fullmatch(pattern):
+        return pattern.encode() if len(pattern) >= _SHORTEST else b""
     if not pattern.isascii() or re.search(r"\(\?[a-zA-Z]*[ix]", pattern) or ("|" in pattern and _alternates(pattern)):
         return b""
     runs, run, position, depth = [], "", 0, 0

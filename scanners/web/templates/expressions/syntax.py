@@ -6,6 +6,7 @@ Strings may use either quote; a backslash takes the next character literally. Pl
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from scanners.web.templates.expressions.functions.catalogue import FUNCTIONS, UNSUPPORTED_SPELLINGS
@@ -248,8 +249,9 @@ class _Parser:
         return Listed(tuple(items))
 
 
+@lru_cache(maxsize=512)
 def parse(source: str, depth: int = 0) -> Node:
-    """The tree of one expression. Raises SyntaxMistake."""
+    """The tree of one expression; a few stand in most templates. Raises SyntaxMistake."""
     return _Parser(source, depth).whole()
 
 
