@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from backup.engine import EngineOptions
+from backup.engine import EngineOptions, options_of
 from backup.manifest import Entry, Kind
 from backup.programs import refuse_missing
+from secops.model.city import Asset
 from secops.model.step import Command, Procedure, ProcedureFailed, Result, Step, require
 
 SAMPLED = 8
@@ -53,6 +54,7 @@ class Answer:
 
     status: int
     body: Any
+    seconds: float = 0.0
 
     @property
     def reason(self) -> str:
@@ -122,21 +124,22 @@ class Cluster:
         return "".join(f"{name} = {_quoted(value)}\n" for name, value in written)
 
 
+def cluster_of(source: Asset, host: str, *, restores: bool = False) -> Cluster:
+    """The asset's cluster, or the one that its copies are restored into."""
+    options = options_of(ElasticsearchOptions, source)
+    own = options.url or f"http://{source.address or '127.0.0.1'}:9200"
+    return Cluster(host, ((restores and options.restores_to) or own).rstrip("/"), options)
+
+
 def prefix_of(folder: str) -> str:
     """What the names of indices begin with that are restored for that folder."""
     return f"{_RESTORED}{hashlib.sha256(folder.encode()).hexdigest()[:12]}-"
 
 
-def indices_of(cluster: Cluster, label: str, patterns: Sequence[str]) -> Procedure[list[str]]:
+def indices_of(cluster: Cluster, name: str, patterns: Sequence[str]) -> Procedure[list[str]]:
     """The open indices that the patterns name."""
-    wanted = quote(",".join(patterns), safe="*,-.")
-    answer = yield from cluster.ask(
-        f"{label}: list the indices",
-        "GET",
-        f"/_cat/indices/{wanted}?format=json&h=index,status&expand_wildcards=open",
-        assume=[],
-        bad=(404,),
-    )
+    path = f"/_cat/indices/{_in_path(patterns)}?format=json&h=index&expand_wildcards=open"
+    answer = yield from cluster.ask(name, "GET", path, assume=[], bad=(404,))
     return sorted(str(row["index"]) for row in answer.body) if answer.status == 200 else []
 
 
@@ -145,37 +148,37 @@ def everything_but_restored(patterns: Sequence[str]) -> tuple[str, ...]:
     return (*patterns, f"-{_RESTORED}*")
 
 
-def hold(cluster: Cluster, label: str, indices: Sequence[str], prefix: str = "") -> Procedure[list[Entry]]:
+def hold(cluster: Cluster, label: str, patterns: Sequence[str], prefix: str = "") -> Procedure[dict[Entry, str]]:
     """What the indices hold, as a tree: for each a folder with the number of its documents, and of a sample of them the
     hash of each, in a file named after the hash of its id. `prefix` is left off the names of the indices.
 
     The sample is every n-th document by its sequence number, which a snapshot keeps; n is a power of two, so that the
-    sample of an index that grows stays the same.
+    sample of an index that grows stays the same. With each entry comes the line that its file holds.
     """
-    if not indices:
-        return []
-    named = quote(",".join(indices), safe=",-.")
-    yield from cluster.ask(f"{label}: refresh", "POST", f"/{named}/_refresh", changes=True, assume={})
-    counted = yield from cluster.ask(f"{label}: count", "POST", f"/{named}/_search", _COUNT, assume=_NO_COUNT)
-    seen = {str(each["key"]): each for each in counted.body["aggregations"]["indices"]["buckets"]}
-    entries: list[Entry] = []
+    indices = yield from indices_of(cluster, f"{label}: list the indices", patterns)
+    named = f"/{_in_path(patterns)}"
+    yield from cluster.ask(f"{label}: refresh", "POST", f"{named}/_refresh?{_OPEN}", changes=True, assume={})
+    counted = yield from cluster.ask(f"{label}: count", "POST", f"{named}/_search?{_OPEN}", _COUNT, assume=_NO_COUNT)
+    buckets = counted.body.get("aggregations", _NO_COUNT["aggregations"])["indices"]["buckets"]
+    seen = {str(each["key"]): each for each in buckets}
+    held: dict[Entry, str] = {}
     for index in indices:
         folder = index.removeprefix(prefix)
-        count = int(seen[index]["doc_count"]) if index in seen else 0
-        entries += [Entry(folder, Kind.DIRECTORY, 0o755), _file(f"{folder}/count", str(count))]
+        held[Entry(folder, Kind.DIRECTORY, 0o755)] = ""
+        held |= _file(f"{folder}/count", str(seen[index]["doc_count"] if index in seen else 0))
     full = [index for index in indices if index in seen]
     for start in range(0, len(full), _TOGETHER):
         some = full[start : start + _TOGETHER]
         lines = [line for index in some for line in _sample_of(index, int(seen[index]["last"]["value"] or 0))]
-        number = start // _TOGETHER + 1
-        sampled = yield from cluster.ask(
-            f"{label}: sample part {number}", "POST", "/_msearch", lines, assume=_NO_SAMPLE
-        )
+        part = f"{label}: sample part {start // _TOGETHER + 1}"
+        sampled = yield from cluster.ask(part, "POST", "/_msearch", lines, assume=_NO_SAMPLE)
         for index, told in zip(some, sampled.body["responses"], strict=False):
-            entries += [_document(index.removeprefix(prefix), hit) for hit in _hits(told, index)]
-    return entries
+            for hit in _hits(told, index):
+                held |= _document(index.removeprefix(prefix), hit)
+    return held
 
 
+_OPEN = "expand_wildcards=open&ignore_unavailable=true"
 _COUNT = {
     "size": 0,
     "aggs": {
@@ -204,17 +207,20 @@ def _hits(told: dict[str, Any], index: str) -> list[dict[str, Any]]:
     return found
 
 
-def _document(folder: str, hit: dict[str, Any]) -> Entry:
+def _document(folder: str, hit: dict[str, Any]) -> dict[Entry, str]:
     """Named by hashes alone: nothing of a document leaves its cluster."""
     name = hashlib.sha256(str(hit["_id"]).encode()).hexdigest()[:32]
     source = json.dumps(hit.get("_source"), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return _file(f"{folder}/{name}", hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest())
 
 
-def _file(path: str, content: str) -> Entry:
-    """The content stands in `target` until it is written; see `without_content`."""
-    line = f"{content}\n".encode()
-    return Entry(path, Kind.FILE, 0o644, len(line), hashlib.sha256(line).hexdigest(), content)
+def _file(path: str, line: str) -> dict[Entry, str]:
+    content = f"{line}\n".encode()
+    return {Entry(path, Kind.FILE, 0o644, len(content), hashlib.sha256(content).hexdigest()): line}
+
+
+def _in_path(patterns: Sequence[str]) -> str:
+    return quote(",".join(patterns), safe="*,-.")
 
 
 def _quoted(text: str) -> str:
@@ -225,7 +231,7 @@ def _quoted(text: str) -> str:
 def _answer(asked: Result, url: str) -> Answer:
     body, _, status = asked.output.rpartition("\n")
     try:
-        return Answer(int(status), json.loads(body) if body.strip() else {})
+        return Answer(int(status), json.loads(body) if body.strip() else {}, asked.seconds)
     except ValueError:
         raise ProcedureFailed(
             f"{url} 的回答不是 Elasticsearch 的,或超过 4 MiB",

@@ -15,13 +15,14 @@ from backup.elasticsearch import (
     Answer,
     Cluster,
     ElasticsearchOptions,
+    cluster_of,
     everything_but_restored,
     hold,
     indices_of,
     prefix_of,
 )
-from backup.engine import Copied, CopyBroken, Engine, Keys, options_of, refuse_moment
-from backup.manifest import Entry, Kind, Manifest, steady
+from backup.engine import Copied, CopyBroken, Engine, Keys, refuse_moment
+from backup.manifest import Kind, Manifest, steady
 from backup.programs import probe
 from secops.model.city import Asset, AssetKind, Product, Vault
 from secops.model.restore_point import RestorePoint
@@ -95,7 +96,7 @@ class Elasticsearch(Engine):
         yield from _require_whole(shelf, archive, made)
         after = yield from _listing(shelf, "list after")
         copied = yield from _measure(shelf, archive, taken)
-        return replace(copied, manifest=_without_content(steady(Manifest.of(before), Manifest.of(after))))
+        return replace(copied, manifest=steady(before, after))
 
     def points(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[tuple[str, ...]]:
         shelf = _shelf(source, vault)
@@ -150,17 +151,15 @@ class Elasticsearch(Engine):
         prefix = prefix_of(into)
         yield from _drop(shelf.cluster, prefix, "drop what an earlier try left")
         yield from _bring_back(shelf, point.archive, prefix)
-        restored = yield from indices_of(shelf.cluster, "list what was restored", [f"{prefix}*"])
-        entries = yield from hold(shelf.cluster, "look at what was restored", restored, prefix)
-        written = "".join(f"{entry.path} {entry.target}\n" for entry in entries if entry.kind is Kind.FILE)
+        back = yield from hold(shelf.cluster, "look at what was restored", [f"{prefix}*"], prefix)
+        written = "".join(f"{entry.path} {line}\n" for entry, line in back.items() if entry.kind is Kind.FILE)
         wrote = yield Step(
             "write down what was restored", Command(host, ("sh", "-c", _WRITE, into), stdin=written), changes=True
         )
         require(wrote, f"无法写入 {into}", f"cannot write into {into}")
 
     def discard(self, source: Asset, host: str, into: str) -> Procedure[None]:
-        options = options_of(ElasticsearchOptions, source)
-        cluster = _cluster(source, options, host, restores=True)
+        cluster = cluster_of(source, host, restores=True)
         yield from _drop(cluster, prefix_of(into), "drop what was restored")
 
     def expire(self, source: Asset, vault: Vault, keys: Keys, host: str, archives: Sequence[str]) -> Procedure[None]:
@@ -210,15 +209,9 @@ def _shelf(source: Asset, vault: Vault, host: str = "", restores: bool = False) 
         )
     if not _SAFE_NAME.fullmatch(source.id):
         raise ProcedureFailed(f"资产标识 {source.id!r} 不能作为目录名", f"{source.id!r} cannot name a directory")
-    options = options_of(ElasticsearchOptions, source)
-    cluster = _cluster(source, options, host or source.host, restores)
-    elsewhere = restores and bool(options.restores_to)
+    cluster = cluster_of(source, host or source.host, restores=restores)
+    elsewhere = restores and bool(cluster.options.restores_to)
     return _Shelf(cluster, f"{vault.id}-{source.id}", f"{vault.location.rstrip('/')}/{source.id}", elsewhere)
-
-
-def _cluster(source: Asset, options: ElasticsearchOptions, host: str, restores: bool) -> Cluster:
-    own = options.url or f"http://{source.address or '127.0.0.1'}:9200"
-    return Cluster(host, ((restores and options.restores_to) or own).rstrip("/"), options)
 
 
 def _named(archive: str) -> str:
@@ -312,9 +305,8 @@ def _measure(shelf: _Shelf, archive: str, taken: datetime) -> Procedure[Copied]:
     return Copied(archive, taken, int(stats["incremental"]["size_in_bytes"]), stats["time_in_millis"] / 1000)
 
 
-def _listing(shelf: _Shelf, label: str) -> Procedure[list[Entry]]:
-    indices = yield from indices_of(shelf.cluster, label, everything_but_restored(shelf.options.indices))
-    return (yield from hold(shelf.cluster, label, indices))
+def _listing(shelf: _Shelf, label: str) -> Procedure[Manifest]:
+    return Manifest.of((yield from hold(shelf.cluster, label, everything_but_restored(shelf.options.indices))))
 
 
 def _contents(shelf: _Shelf, archive: str) -> Procedure[Manifest]:
@@ -323,13 +315,12 @@ def _contents(shelf: _Shelf, archive: str) -> Procedure[Manifest]:
     yield from _drop(shelf.cluster, prefix, "drop what an earlier look left")
     try:
         yield from _bring_back(shelf, archive, prefix)
-        indices = yield from indices_of(shelf.cluster, "list what came back", [f"{prefix}*"])
-        entries = yield from hold(shelf.cluster, "look at what came back", indices, prefix)
+        held = yield from hold(shelf.cluster, "look at what came back", [f"{prefix}*"], prefix)
     except ProcedureFailed:
         yield from _drop(shelf.cluster, prefix, "drop what came back of a damaged copy")
         raise
     yield from _drop(shelf.cluster, prefix, "drop what came back")
-    return _without_content(Manifest.of(entries))
+    return Manifest.of(held)
 
 
 def _bring_back(shelf: _Shelf, archive: str, prefix: str) -> Procedure[None]:
@@ -361,7 +352,3 @@ def _drop(cluster: Cluster, prefix: str, label: str) -> Procedure[None]:
     indices = yield from indices_of(cluster, label, [f"{prefix}*"])
     for number, index in enumerate(indices, 1):
         yield from cluster.ask(f"{label}, index {number}", "DELETE", f"/{index}", changes=True, assume={}, bad=(404,))
-
-
-def _without_content(manifest: Manifest) -> Manifest:
-    return Manifest(tuple(replace(entry, target="") for entry in manifest.entries))

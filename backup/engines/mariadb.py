@@ -26,6 +26,8 @@ _ENDED = re.compile(r"^end_time = (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)$", re.MULTILI
 _SAMPLE_INFO = "end_time = 2026-01-01 00:00:00\n"
 _PREPARED = "log-applied|full-prepared"
 _NUMBERED = re.compile(r"(.+)\.(\d{6,})")
+_AFRESH = 'find "$0" -mindepth 1 -delete && exec "$@"'
+"""It refuses a directory that holds something, as a try that was cut off leaves it."""
 _APPLY = """\
 set -eu
 PATH=$PATH:/usr/local/sbin:/usr/sbin
@@ -103,7 +105,8 @@ class Mariadb(Staged):
     def stage(self, source: Asset, keys: Keys, folder: str, taken: datetime) -> Procedure[None]:
         chosen = options_of(MariadbOptions, source)
         yield from probe(source.host, "mariadb-backup", "--version", package="mariadb-backup", least=(10, 5))
-        argv = ("env", "TZ=UTC", "mariadb-backup", "--backup", f"--target-dir={folder}", *_login(source, chosen))
+        program = ("mariadb-backup", "--backup", f"--target-dir={folder}", *_login(source, chosen))
+        argv = ("sh", "-c", _AFRESH, folder, "env", "TZ=UTC", *program)
         made = yield Step(
             "back the server up",
             with_secret(source.host, "MYSQL_PWD", chosen.password, *argv),
@@ -186,6 +189,8 @@ class Mariadb(Staged):
         if not left:
             return
         log = _log_of(here)
+        # A source whose log was never brought has none.
+        yield from under("log", borg.prepare(log, vault, keys))
         oldest = f"{log.id}{left[0].removeprefix(source.id)}"
         kept = yield from under("log", borg.points(log, vault, keys))
         if old := [name for name in kept if name < oldest]:

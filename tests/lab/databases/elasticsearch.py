@@ -36,6 +36,14 @@ class ElasticsearchServer(RunningDatabase):
             found = client.search(index=index, size=1000)
             return {hit["_source"]["text"] for hit in found["hits"]["hits"]}
 
+    def duplicate(self, folder: Path, to: Path) -> None:
+        super().duplicate(folder, to)
+        with connect(self.server) as client:
+            for index in client.indices.get(index=f"{prefix_of(str(folder))}*"):
+                name = index.removeprefix(prefix_of(str(folder)))
+                client.indices.put_settings(index=index, settings={"index.blocks.write": True})
+                client.indices.clone(index=index, target=f"{prefix_of(str(to))}{name}")
+
     def options(self, engine: str) -> Mapping[str, str]:
         return {"url": self.server.url}
 
