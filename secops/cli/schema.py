@@ -39,8 +39,8 @@ def kinds() -> dict[str, type[Any]]:
 @verb.command(
     name="schema",
     help=say(
-        zh="输出某类文件的 JSON Schema(2020-12),例如 inventory、playbook、settings、session。",
-        en="Print the JSON Schema (2020-12) of a kind of file, like inventory, playbook, settings, session.",
+        zh="输出某类文件的 JSON Schema(2020-12),例如 inventory、playbook、settings、sla、session。",
+        en="Print the JSON Schema (2020-12) of a kind of file, like inventory, playbook, settings, sla, session.",
     ),
 )
 def schema(

@@ -64,6 +64,9 @@ class Years:
     years: tuple[Year, ...]
 
 
+SCHEMA_KIND, SCHEMA_NAME = Years, "holidays"
+
+
 def load_calendar(path: Path = SHIPPED) -> Calendar:
     """The calendar of a file; BadFile names every problem, with its place."""
     document = read(path)

@@ -65,6 +65,9 @@ class SlaPolicy:
         return next(_days(one, exposure, severity) for one in self.deadlines if one.level is level)
 
 
+SCHEMA_KIND, SCHEMA_NAME = SlaPolicy, "sla"
+
+
 def load_sla_policy(path: Path = SHIPPED) -> SlaPolicy:
     """The policy of a file; BadFile names every problem, with its place."""
     document = read(path)

@@ -1,12 +1,7 @@
 """The outbox: what is appended is there, in order, until it is done; quotas, full disks and restored files included."""
 
-import os
-import resource
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +16,7 @@ from secops.store.outbox import Outbox, Outcome
 from secops.store.refusals import Conflict, NotFound
 from secops.support.errors import Incomplete
 from tests.contracts.evaluations import at, evaluation, weakness
+from tests.store.scarce_disk import on_file_of_a_megabyte, on_full_disk
 
 HERE = Path(__file__).parents[2]
 
@@ -228,34 +224,8 @@ def check_filled(path: Path, told: str, expected: str) -> None:
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
-    """A file system of 2 MB of its own, in namespaces of its own; its files are copied out before it goes."""
-    disk, kept = tmp_path / "disk", tmp_path / "kept"
-    disk.mkdir()
-    script = 'mount -t tmpfs -o size=2m tmpfs "$1" || exit 99; "$3" -c "$4" "$1/outbox" || exit 1; cp -a "$1" "$2"'
-    done = subprocess.run(
-        ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", disk, kept, sys.executable, FILL],
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode == 99 or "unshare" in done.stderr:
-        pytest.skip(f"no file system of our own can be mounted here: {done.stderr.strip()}")
-    assert done.returncode == 0, done.stderr
-    check_filled(kept / "outbox", done.stdout, "is full")
+    check_filled(*on_full_disk(FILL, tmp_path), "is full")
 
 
 def test_a_file_that_may_not_grow_loses_nothing(path: Path) -> None:
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-
-    done = subprocess.run(
-        [sys.executable, "-c", FILL, str(path)],
-        cwd=HERE,
-        env=os.environ | {"PYTHONPATH": str(HERE)},
-        capture_output=True,
-        text=True,
-        preexec_fn=limit,
-    )
-    assert done.returncode == 0, done.stderr
-    check_filled(path, done.stdout, "")
+    check_filled(path, on_file_of_a_megabyte(FILL, path), "")

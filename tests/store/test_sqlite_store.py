@@ -1,11 +1,7 @@
 """What is peculiar to the store in a file: locks, full disks, damage, and what a reader sees meanwhile."""
 
-import resource
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +13,7 @@ from secops.store.query import Query
 from secops.store.sqlite_store import SqliteStore
 from secops.support.errors import BadInput, Incomplete
 from tests.contracts.evaluations import evaluation, id_of, weakness
+from tests.store.scarce_disk import on_file_of_a_megabyte, on_full_disk
 
 HERE = Path(__file__).parents[2]
 
@@ -125,32 +122,11 @@ def check_filled(path: Path, told: str, expected: str) -> None:
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
-    """A file system of 2 MB of its own, in namespaces of its own; its files are copied out before it goes."""
-    disk, kept = tmp_path / "disk", tmp_path / "kept"
-    disk.mkdir()
-    script = 'mount -t tmpfs -o size=2m tmpfs "$1" || exit 99; "$3" -c "$4" "$1/findings.db" || exit 1; cp -a "$1" "$2"'
-    done = subprocess.run(
-        ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", disk, kept, sys.executable, FILL],
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode == 99 or "unshare" in done.stderr:
-        pytest.skip(f"no file system of our own can be mounted here: {done.stderr.strip()}")
-    assert done.returncode == 0, done.stderr
-    check_filled(kept / "findings.db", done.stdout, "is full")
+    check_filled(*on_full_disk(FILL, tmp_path), "is full")
 
 
 def test_a_file_that_may_not_grow_loses_nothing(path: Path) -> None:
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-
-    done = subprocess.run(
-        [sys.executable, "-c", FILL, str(path)], cwd=HERE, capture_output=True, text=True, preexec_fn=limit
-    )
-    assert done.returncode == 0, done.stderr
-    check_filled(path, done.stdout, "this batch was not written")
+    check_filled(path, on_file_of_a_megabyte(FILL, path), "this batch was not written")
 
 
 def test_damage_inside_the_file_is_told_not_guessed_over(path: Path) -> None:
