@@ -71,14 +71,20 @@ def find_programs(host: str, told: str, program: str, package: str, version: str
     if told:
         found = [place for place in found if place == told]
     if version and not told:
-        found = [place for place in found if (major := _MAJOR.search(place)) is None or major[1] == version]
+        found = [place for place in found if _major(place) in ("", version)]
     if not found:
         of_version = f" {version}" if version else ""
         raise ProcedureFailed(
             f"{host} 上没有 PostgreSQL{of_version} 的 {program}(Debian 软件包 {package})",
             f"there is no {program} of PostgreSQL{of_version} on {host} (Debian package {package})",
         )
-    return max(found, key=lambda place: int(major[1]) if (major := _MAJOR.search(place)) else -1)
+    return max(found, key=lambda place: int(_major(place) or -1))
+
+
+def _major(place: str) -> str:
+    """The version that a directory is named after; empty when it is not."""
+    found = _MAJOR.search(place)
+    return found[1] if found else ""
 
 
 def ask(

@@ -125,7 +125,8 @@ def _serving_copy(data: Path) -> Iterator[PostgresqlServer]:
     """Keep a server running on what was restored, on a socket alone."""
     with folder_for_server("postgresql-copy") as folder:
         if os.getuid() == 0:
-            for path in (data, *data.rglob("*")):
+            beside = [path for path in (Path(f"{data}.log"),) if path.exists()]
+            for path in (data, *data.rglob("*"), *beside, *(file for log in beside for file in log.rglob("*"))):
                 os.lchown(path, *(server_identity()[name] for name in ("user", "group")))
         (folder / "data").symlink_to(data)
         server = PostgresqlServer(folder, free_port())
