@@ -8,7 +8,7 @@ from scanners.web.templates.expressions.compiling import Evaluate, compiled
 from scanners.web.templates.expressions.syntax import text_node
 from scanners.web.templates.flow import Both, Run, Step, parse_flow, straight_flow
 from scanners.web.templates.judging import Judging
-from scanners.web.templates.model import Block, Template
+from scanners.web.templates.model import Block, Matcher, MatcherKind, Template
 from scanners.web.templates.settling import Settling, settling_of
 
 
@@ -22,6 +22,15 @@ class PreparedBlock:
     def judging(self) -> Judging:
         """Its matchers and extractors."""
         return Judging(self._block)
+
+    @cached_property
+    def is_deaf(self) -> bool:
+        """Whether without a listener nothing comes of it: no answer makes it match, and it takes out nothing."""
+        block = self._block
+        if not block.matchers or any(extractor.internal for extractor in block.extractors):
+            return False
+        chosen = any if block.every_matcher else all
+        return chosen(_looks_at_calls(matcher) for matcher in block.matchers)
 
     @cached_property
     def steps(self) -> tuple[StepText, ...]:
@@ -47,6 +56,11 @@ class PreparedTemplate:
         self.variables: tuple[tuple[str, Evaluate], ...] = tuple(
             (name, compiled(text_node(value))) for name, value in template.variables
         )
+
+
+def _looks_at_calls(matcher: Matcher) -> bool:
+    """Whether it is false without a call: what a part that is missing should not hold is not there, either."""
+    return matcher.kind is not MatcherKind.DSL and matcher.part.startswith("interactsh_")
 
 
 def _is_chain(step: Step) -> bool:

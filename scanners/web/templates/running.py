@@ -28,6 +28,7 @@ from scanners.web.templates.site import Site, site_variables
 __all__ = ["Match", "Outcome", "Received", "Send", "TemplateRun", "Unsent", "Yielded", "run"]
 
 _OUT_OF_BAND = "interactsh-url"
+NO_LISTENER = "no out-of-band listener"
 _READING = ("GET", "HEAD", "OPTIONS")
 _NOTHING_DONE = (404, 405, 501)
 """Who answers so has nothing there that could do anything."""
@@ -135,7 +136,7 @@ class _Run:
     def address(self) -> tuple[bytes, str]:
         """A new out-of-band address and its token."""
         if self._out_of_band is None:
-            raise CannotBuild("no out-of-band listener")
+            raise CannotBuild(NO_LISTENER)
         self._addresses += 1
         digest = hashlib.sha256(f"{self._seed}\0{self._addresses}".encode()).digest()
         token = base64.b32encode(digest).decode().lower()[:_TOKEN_LENGTH]
@@ -195,6 +196,11 @@ class _Run:
         self._dynamic |= dynamic
 
     @property
+    def listens(self) -> bool:
+        """Whether calls are heard."""
+        return self._out_of_band is not None
+
+    @property
     def blocks(self) -> Mapping[int, Page]:
         """The last page of each block that has run."""
         return self._blocks
@@ -215,6 +221,9 @@ class _BlockRun:
 
     def whole(self) -> Generator[Yielded, Received, bool]:
         """Send every step for every combination of payloads; true when the flow may go on."""
+        if not self._run.listens and self._ready.is_deaf:
+            self._run.unsent.append(Unsent(self._index, 1, NO_LISTENER))
+            return False
         done_once: set[int] = set()
         for payloads in combinations(self._block):
             self._history = {step: page for step, page in self._history.items() if step in done_once}

@@ -167,6 +167,27 @@ def test_answers_may_be_shared_until_the_run_leaves_a_trace(given_: tuple[str, s
     assert [one.shareable for one in played.sent] == expected
 
 
+@pytest.mark.parametrize(
+    ("matchers", "condition", "sent"),
+    [
+        ("{type: word, part: interactsh_protocol, words: [dns]}, {type: status, status: [200]}", "and", 0),
+        ("{type: word, part: interactsh_protocol, words: [dns]}, {type: status, status: [200]}", "or", 1),
+        ("{type: word, part: interactsh_protocol, words: [dns]}", "or", 0),
+        ("{type: dsl, dsl: ['status_code == 200 || interactsh_protocol == \"dns\"']}", "and", 1),
+    ],
+)
+def test_what_only_a_call_could_prove_is_not_sent_when_nobody_listens(matchers: str, condition: str, sent: int) -> None:
+    block = (
+        '    path: ["{{BaseURL}}/first", "{{BaseURL}}/{{interactsh-url}}"]\n'
+        f"    matchers-condition: {condition}\n    matchers: [{matchers}]\n"
+    )
+    played = play(block_template(block), lambda exchange: (response(404),))
+    assert len(played.sent) == sent
+    assert played.outcome.unsent[-1].because == "no out-of-band listener"
+    heard = play(block_template(block), lambda exchange: (response(404),), listener=Listener())
+    assert len(heard.sent) == 2
+
+
 def test_a_payload_without_value_is_passed_over_and_reported() -> None:
     block = (
         '    path: ["{{BaseURL}}/{{name}}"]\n    payloads:\n      name: ["{{RDN}}", x, "{{FQDN}}"]\n'
