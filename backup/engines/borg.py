@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from backup.engine import Copied, CopyBroken, Engine, Keys, Stock, refuse_moment
 from backup.manifest import Entry, Kind, Manifest, path_text
 from backup.ssh import ssh_argv
+from backup.vaults import bytes_of
 from secops.model.city import Asset, AssetKind, Vault
 from secops.model.restore_point import RestorePoint
 from secops.model.step import Command, Procedure, ProcedureFailed, Result, Step, require
@@ -45,7 +46,7 @@ _SAMPLE_COPY = '{"archive": {"duration": 0, "stats": {"deduplicated_size": 0}}}'
 _SAMPLE_REPOSITORY = '{"repository": {"id": ""}, "encryption": {"mode": ""}, "cache": {"stats": {"unique_csize": 0}}}'
 _AT_ONCE = 200
 """Copies that one command takes out."""
-_NO_REPOSITORY = re.compile(r"Repository \S+ does not exist")
+_NO_REPOSITORY = re.compile(r"Repository [^\n]+ does not exist")
 
 
 class Borg(Engine):
@@ -315,6 +316,8 @@ class _Repository:
     host: str
     address: str
     keys: Keys
+    limit_bytes: int = 0
+    """The most that goes over ssh per second; 0: no limit."""
 
     def archive(self, name: str) -> str:
         if not _SAFE_NAME.fullmatch(name):
@@ -335,7 +338,9 @@ class _Repository:
     def create(self, archive: str, path: str, taken: datetime) -> Command:
         """Copy the directory; 1 is a warning."""
         when = taken.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        argv = ("--json", "--timestamp", when, self.archive(archive), ".")
+        # Kibibytes per second.
+        slow = ("--upload-ratelimit", str(max(1, self.limit_bytes // 1024))) if self.limit_bytes else ()
+        argv = ("--json", *slow, "--timestamp", when, self.archive(archive), ".")
         return self.borg("create", *argv, within=path, good=(0, 1))
 
     @property
@@ -377,7 +382,7 @@ def _repository(host: str, source: Asset, vault: Vault, keys: Keys) -> _Reposito
     if vault.pulls_from:
         # Borg remembers how new a repository was; the copy of one that it knows, always a little older, is another one.
         keys = replace(keys, state_directory=f"{keys.state_directory}/{vault.id}")
-    return _Repository(host, f"{vault.location.rstrip('/')}/{source.id}", keys)
+    return _Repository(host, f"{vault.location.rstrip('/')}/{source.id}", keys, bytes_of(vault.line.limit))
 
 
 def _measure(repository: _Repository, archive: str, taken: datetime) -> Procedure[Copied]:

@@ -254,7 +254,16 @@ def test_a_rehearsal_ends_well_and_changes_nothing(performing: Performing, tmp_p
 
 
 @pytest.mark.parametrize("boundary", [Boundary.AFTER_INTENT, Boundary.AFTER_EFFECT])
-@pytest.mark.parametrize("step", ["restore the copy", "scan the restored copy", "remove the scratch folder"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        "check the repository",
+        "read a sample back",
+        "restore the copy",
+        "scan the restored copy",
+        "remove the scratch folder",
+    ],
+)
 def test_a_verification_that_was_killed_is_resumed(
     performing: Performing, shelf: Shelf, copied: Copy, scratch: Scratch, boundary: Boundary, step: str
 ) -> None:

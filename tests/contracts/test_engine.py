@@ -128,6 +128,30 @@ def test_a_good_copy_reads_back(engine: Engine, performing: Performing, shelf: S
     assert performing.changed == []
 
 
+def test_a_good_repository_hangs_together_and_samples_read_back(
+    engine: Engine, performing: Performing, shelf: Shelf
+) -> None:
+    shelf.tree.rmdir()
+    make_tree(shelf.tree)
+    copy(performing, engine, shelf)
+    performing.run(engine.check_repository(shelf.source, shelf.vault, shelf.keys))
+    for percent in (1, 50, 100):
+        performing.run(engine.read_sample(shelf.source, shelf.vault, shelf.keys, "one", percent))
+    assert performing.changed == []
+
+
+def test_a_sample_of_a_copy_that_is_gone_is_damage_and_a_wrong_passphrase_is_not(
+    engine: Engine, performing: Performing, shelf: Shelf
+) -> None:
+    copy(performing, engine, shelf)
+    with pytest.raises(CopyBroken, match="does not exist"):
+        performing.run(engine.read_sample(shelf.source, shelf.vault, shelf.keys, "two", 10))
+    other = shelf.with_passphrase("not this one")
+    with pytest.raises(ProcedureFailed, match="the passphrase is wrong") as refusal:
+        performing.run(engine.read_sample(other.source, other.vault, other.keys, "one", 10))
+    assert not isinstance(refusal.value, CopyBroken)
+
+
 def test_a_flipped_byte_is_damage(engine: Engine, performing: Performing, shelf: Shelf) -> None:
     (shelf.tree / "page").write_bytes(bytes(range(256)) * 40)
     copy(performing, engine, shelf)
