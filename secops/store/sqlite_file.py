@@ -235,8 +235,9 @@ def _explanation(path: Path, error: Exception, wait_seconds: float) -> JindunErr
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
             return BadInput(
                 Text(
-                    f"无法打开或写入 {path}({error});请检查目录是否存在、是否有写权限",
-                    f"{path} cannot be opened for writing ({error}); check that its folder exists and may be written",
+                    f"无法打开 {path}:文件或所在目录不存在,或不可写;只是查看也须可写,因为锁就在它旁边({error})",
+                    f"{path} cannot be opened for writing ({error}); check that its folder exists and may be written: "
+                    "looking alone needs that as well, for a lock is kept beside it",
                 )
             )
     return None

@@ -1,4 +1,4 @@
-"""Runs a program in another process on a file that cannot grow for long."""
+"""Runs a program in another process on a file that cannot grow for long, or not at all."""
 
 import os
 import resource
@@ -51,3 +51,19 @@ def on_file_of_a_megabyte(program: str, path: Path) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def in_read_only_folder(program: str, path: Path) -> str:
+    """Where a file system lets nothing be written; what it complained of. Skips the test where none can be mounted."""
+    script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 99; "$2" -c "$3" "$4"'
+    arguments = ["sh", str(path.parent), sys.executable, program, str(path)]
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", script, *arguments],
+        cwd=HERE,
+        env=_ENVIRONMENT,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode == 99 or "unshare" in done.stderr:
+        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+    return done.stderr

@@ -13,7 +13,7 @@ from secops.store.query import Query
 from secops.store.sqlite_store import SqliteStore
 from secops.support.errors import BadInput, Incomplete
 from tests.contracts.evaluations import evaluation, id_of, weakness
-from tests.store.scarce_disk import on_file_of_a_megabyte, on_full_disk
+from tests.store.scarce_disk import in_read_only_folder, on_file_of_a_megabyte, on_full_disk
 
 HERE = Path(__file__).parents[2]
 
@@ -127,6 +127,14 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
 
 def test_a_file_that_may_not_grow_loses_nothing(path: Path) -> None:
     check_filled(path, on_file_of_a_megabyte(FILL, path), "this batch was not written")
+
+
+def test_a_folder_that_may_not_be_written_is_told_to_who_only_looks(path: Path) -> None:
+    SqliteStore(path).close()
+    look = "import sys; from pathlib import Path; from secops.store.sqlite_store import SqliteStore; "
+    look += "SqliteStore(Path(sys.argv[1]))"
+    said = in_read_only_folder(look, path)
+    assert "looking alone needs that as well" in said
 
 
 def test_damage_inside_the_file_is_told_not_guessed_over(path: Path) -> None:
