@@ -50,41 +50,36 @@ class Cache:
     line for each file, in their order; read when it is asked for.
     """
 
-    def __init__(self, file: Path, archive: str, lines: list[bytes], same: bool) -> None:
+    def __init__(self, file: Path, archive: str) -> None:
         self._file, self._archive = file, archive
-        self._same = same
-        self._in_order = lines
-        self._stored, self._used = len(lines), 0
+        self._was = ""
+        self._stored = self._used = 0
 
     @classmethod
     def of(cls, folder: Path, label: str, archive: str = "") -> "Cache":
         """The cache of the source of that name; `archive` is the digest of it as a whole, when it is a file."""
-        file = folder / f"templates-{digest_of(label.encode())}.jsonl"
-        try:
-            with file.open("rb") as stream:
-                head, lines = stream.readline(), stream.readlines()
-            version, was, count = head.decode().rstrip().split(" ")
-        except (OSError, ValueError):
-            return cls(file, archive, [], same=False)
-        if version != _reader_version():
-            return cls(file, archive, [], same=False)
-        return cls(file, archive, lines, same=bool(archive) and was == archive and count == str(len(lines)))
+        return cls(folder / f"templates-{digest_of(label.encode())}.jsonl", archive)
 
     def whole(self) -> list[Template | Refused] | None:
-        """Everything that is in the archive; None when it is another one by now."""
-        if not self._same:
-            return None
+        """Everything that is in the archive; None when it is another one by now, or the cache is not whole."""
         try:
-            read = [from_row(orjson.loads(line)[3]) for line in self._in_order]
-        except _DAMAGED:
+            with self._file.open("rb") as stream:
+                version, was, count = _head(stream.readline())
+                if not self._archive or (version, was) != (_reader_version(), self._archive):
+                    return None
+                # Line by line: all of them at once are a good part of the memory of a scan.
+                read = [from_row(orjson.loads(line)[3]) for line in stream]
+        except (OSError, *_DAMAGED):
             return None
-        return [found for found in read if found is not None]
+        return [found for found in read if found is not None] if len(read) == count else None
 
     @cached_property
     def _lines(self) -> dict[str, bytes]:
         try:
-            return {_name_of(line): line for line in self._in_order}
-        except ValueError:
+            with self._file.open("rb") as stream:
+                version, self._was, self._stored = _head(stream.readline())
+                return {_name_of(line): line for line in stream} if version == _reader_version() else {}
+        except (OSError, ValueError):
             return {}
 
     def entry(self, name: str, digest: str) -> Entry | None:
@@ -102,7 +97,7 @@ class Cache:
 
     def keep(self, entries: Mapping[str, Entry]) -> None:
         """Write the entries, when they are not the same that were read."""
-        if self._used == len(entries) == self._stored and (self._same or not self._archive):
+        if self._used == len(entries) == self._stored and self._was == self._archive:
             return
         part = self._file.with_suffix(f".{os.getpid()}.part")
         try:
@@ -115,6 +110,12 @@ class Cache:
         except (OSError, TypeError):
             with suppress(OSError):
                 part.unlink(missing_ok=True)
+
+
+def _head(line: bytes) -> tuple[str, str, int]:
+    """The reader, the archive, and how many entries there are. Raises ValueError."""
+    version, archive, count = line.decode().rstrip("\n").split(" ")
+    return version, archive, int(count)
 
 
 def _name_of(line: bytes) -> str:
