@@ -46,14 +46,14 @@ def refusal(vault: Vault, unit: str, used_bytes: int, more_bytes: int) -> Text |
 
 
 def closed(vault: Vault, moment: datetime) -> Text | None:
-    """Why the vault does not fetch at that moment, in local time; None: it may."""
+    """Why no copy goes into the vault at that moment, in local time; None: one may."""
     clock = moment.astimezone().time()
     if not vault.line.windows or any(_within(window, clock) for window in vault.line.windows):
         return None
     listed = ", ".join(vault.line.windows)
     return Text(
         f"现在 {clock:%H:%M} 不在备份库 {vault.id} 的传输时段 {listed} 内",
-        f"{clock:%H:%M} is outside the hours in which vault {vault.id} fetches: {listed}",
+        f"{clock:%H:%M} is outside the hours of vault {vault.id}: {listed}",
     )
 
 

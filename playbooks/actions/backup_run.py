@@ -6,7 +6,7 @@ from typing import Any
 
 from backup.copying import take_copy
 from backup.engine import engine_for
-from backup.vaults import refusal
+from backup.vaults import closed, refusal
 from playbooks.action import Action, Context, Milestone, Options, Touches
 from playbooks.copies import unit_of, vaults_by_tier
 from playbooks.ledgers import enter_point, points_of, present_moment, use_of
@@ -31,13 +31,15 @@ class BackupRun(Action[BackupOptions]):
     name = "backup.run"
     title = Text("按等级备份", "Back up by tier")
     describes = Text(
-        "把资产复制到其系统灾备等级要求的各个备份库,并登记恢复点与文件清单。一个库失败不影响其余的库,最后一并报告。",
+        "把资产复制到其系统灾备等级要求的各个备份库,并登记恢复点与文件清单。不在备份库时段内则等待下次;一个库失败不影响"
+        "其余的库,最后一并报告。",
         "Copies an asset into every vault that its system's tier asks for, and enters the restore points with their "
-        "manifests. A vault that fails does not keep the others from being filled; all failures are told at the end.",
+        "manifests. Outside its hours a vault waits for the next time; one that fails does not keep the others from "
+        "being filled, and all failures are told at the end.",
     )
     touches = Touches.ADDS
     options = BackupOptions
-    gives = frozenset({"points", "fetched_later", "added_bytes", "seconds"})
+    gives = frozenset({"points", "waiting", "fetched_later", "added_bytes", "seconds"})
     alone = True
 
     def plan(self, options: BackupOptions, context: Context) -> Procedure[Mapping[str, Any]]:
@@ -49,7 +51,11 @@ class BackupRun(Action[BackupOptions]):
         taken = yield from present_moment()
         points: list[RestorePoint] = []
         failures: list[tuple[str, ProcedureFailed]] = []
+        waiting: dict[str, dict[str, str]] = {}
         for vault in (vault for vault in vaults if not vault.pulls_from):
+            if why := closed(vault, taken):
+                waiting[vault.id] = {"zh": why.zh, "en": why.en}
+                continue
             try:
                 points.append((yield from under(vault.id, _copy_into(vault, source, context, taken))))
             except ProcedureFailed as failed:
@@ -61,6 +67,7 @@ class BackupRun(Action[BackupOptions]):
             )
         return {
             "points": [point.id for point in points],
+            "waiting": waiting,
             "fetched_later": [vault.id for vault in vaults if vault.pulls_from],
             "added_bytes": sum(point.added_bytes for point in points),
             "seconds": sum(point.seconds for point in points),

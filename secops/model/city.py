@@ -250,7 +250,7 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """When and how fast a vault fetches from another one."""
+    """When and how fast copies go into a vault."""
 
     __pydantic_config__ = _STRICT
     limit: str = ""
@@ -279,7 +279,6 @@ class Vault:
     """Id of the vault whose encrypted copies it fetches by itself, without the keys of the sources; empty: sources copy
     into it."""
     line: Line = field(default_factory=Line)
-    """For a vault that fetches."""
 
     @property
     def directory(self) -> str:
