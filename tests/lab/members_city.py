@@ -23,7 +23,14 @@ def members_city(called_after_seconds: float = 4.0) -> Flask:
         return sessions.get(request.cookies.get("sid", ""), "")
 
     @app.get("/")
-    def home() -> str:
+    def home() -> Response:
+        """Strangers get a session of their own."""
+        answer = Response(first_page())
+        if "visit_session" not in request.cookies:
+            answer.set_cookie("visit_session", secrets.token_hex(16))
+        return answer
+
+    def first_page() -> str:
         return f"""<p>{f"欢迎{NAMES[who()]}" if who() else "请登录"}</p><a href=/orders?id=1001>o</a>
         <a href=/own-orders?id=1001>o</a><a href=/api/people>p</a><a href=/api/mine>m</a><a href=/wall>w</a>
         <a href=/board>b</a><a href=/logout>退出</a><a href="/subscribe?to=http://www.lab.example/">s</a>

@@ -40,6 +40,7 @@ class PredictableSession(PageCheck):
     severity = Severity.HIGH
     cwe = 330
     clauses = ("8.1.4.1 a", "8.1.4.4 d")
+    as_stranger = True
     mend = Text(
         "用密码学安全的随机数生成至少 128 位的会话标识。",
         "Make session ids of 128 random bits from a secure generator.",

@@ -191,27 +191,40 @@ class SiteChecks:
         request, url = dressed_up(asked.request), url_of(asked.target, asked.request)
         page = Page(request, await self._sender.send(asked.target, Ask(request, Purpose.LOOK)))
         is_somewhere = asked.lead.source is not Source.MISS
+        stranger = await self._as_stranger(asked.target, page) if is_somewhere else page
         if is_somewhere:
-            self._look_at(page, url, examination)
+            self._look_at(page, stranger, url, examination)
         if page.response is None:
             return examination
         performing = self._performing(asked.target)
         if is_somewhere:
             trials = self._trials(asked, url, page)
-            for examined in await examine_page(page, page_checks().values(), trials, performing):
-                examination.keep(examined, url)
+            for seen in (page, stranger):
+                fitting = [check for check in page_checks().values() if check.as_stranger is (seen is stranger)]
+                for examined in await examine_page(seen, fitting, trials, performing):
+                    examination.keep(examined, url)
         for point, checks in await self._worthy(asked):
             trials = self._trials(asked, url, page, point)
             for examined in await examine_point(point, page, checks, trials, performing):
                 examination.keep(examined, url, point)
         return examination
 
-    def _look_at(self, page: Page, url: str, examination: Examination) -> None:
+    async def _as_stranger(self, target: Target, page: Page) -> Page:
+        """What somebody is answered who has no session; where there is none, the page itself."""
+        if self._sessions.own is None or page.request.method != "GET":
+            return replace(page)
+        return Page(
+            page.request, await self._sender.send(target, Ask(page.request, Purpose.LOOK, session=Session.NOBODY))
+        )
+
+    def _look_at(self, page: Page, stranger: Page, url: str, examination: Examination) -> None:
         for passive in passive_checks().values():
             counts = examination.counts.setdefault(passive.name, [0, 0, 0, 0])
             counts[0] += 1
             counts[1] += page.response is None
-            examination.found += [(passive.name, of_verdict(passive, one, url)) for one in passive.judge(url, page)]
+            seen = (page, stranger) if passive.as_stranger and stranger.answer is not page.answer else (page,)
+            verdicts = {(one.rule, one.place): one for each in seen for one in passive.judge(url, each)}
+            examination.found += [(passive.name, of_verdict(passive, one, url)) for one in verdicts.values()]
 
     async def _worthy(self, asked: Asked) -> list[tuple[Point, Sequence[PointCheck]]]:
         """The points of a request that are worth it, each with the checks that may tell something there."""

@@ -21,6 +21,7 @@ class CookieFlags(PassiveCheck):
     severity = Severity.MEDIUM
     cwe = 1004
     clauses = ("8.1.4.8 a", "8.1.4.1 c")
+    as_stranger = True
     mend = Text(
         "会话 Cookie 设置 HttpOnly、SameSite,HTTPS 站点加 Secure。",
         "Set HttpOnly and SameSite on session cookies, and Secure over HTTPS.",

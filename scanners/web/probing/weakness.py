@@ -63,6 +63,8 @@ class WebCheck:
     """GB/T 22239 items that it proves to be broken."""
     mend: ClassVar[Text]
     """What to do about it."""
+    as_stranger: ClassVar[bool] = False
+    """It looks at what somebody is answered who comes for the first time."""
     unless_found: ClassVar[tuple[str, ...]] = ()
     """Checks whose finding at the same place makes this one needless."""
 
