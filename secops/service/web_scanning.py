@@ -22,7 +22,7 @@ from scanners.web.campaign.campaign import Assignment, Campaign, Tally, can_call
 from scanners.web.campaign.examination import Examination, examination_of
 from scanners.web.campaign.fingerprint import fingerprint
 from scanners.web.campaign.forecast import Forecast, forecast
-from scanners.web.campaign.found import template_check
+from scanners.web.campaign.found import TEMPLATE_PREFIX, template_check
 from scanners.web.campaign.gating import Products
 from scanners.web.campaign.journal import Recorded, ScanJournal, head_of, identity_of, read_journal
 from scanners.web.campaign.ledger import ENOUGH, Entry, Ledger
@@ -220,6 +220,7 @@ class _WebScan:
         self._journal: Notes | None = None
         self._numbers = {site: number for number, site in enumerate(self.assigned)}
         self._divisor = 1
+        self._is_part = False
         self._states: dict[int, WebState] = {}
         """Of the parts that other processes scan."""
         self._known: dict[Any, Any] = {}
@@ -333,7 +334,9 @@ class _WebScan:
 
     def _count(self, entry: Entry) -> None:
         self._ledger.take(entry)
-        self._entries.append(entry)
+        # A part tells them all and keeps only those that may end otherwise: they are most of its memory.
+        if not self._is_part or not entry.check.startswith(TEMPLATE_PREFIX):
+            self._entries.append(entry)
 
     def _take(self, entry: Entry) -> None:
         """One more has ended."""
@@ -379,7 +382,7 @@ class _WebScan:
     def _scan_part(self, recorded: Recorded | None, seed: str, part: Part, reports: Reports) -> None:
         """In the process of a part."""
         self.assigned = {site: self.assigned[site] for site in part.sites}
-        self._divisor = part.divisor
+        self._divisor, self._is_part = part.divisor, True
         self._journal, self._watch = reports, reports.state
         run_loop(self._scan(recorded, seed))
         reports.end(self._tally, self._ledger.stopped)
