@@ -11,6 +11,9 @@ from secops.model.text import Text
 from secops.support.clock import to_text
 from secops.support.durations import format_duration
 
+_TRIES = 24
+"""How often, within the life of a proof, one is tried again that came to nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
@@ -75,6 +78,9 @@ def due(verdict: Verdict, upto: Rung, freshness: Freshness) -> bool:
     """Whether climbing up to that rung would tell anything that the verdict does not tell yet, or not any more."""
     if verdict.judged is None or verdict.aged(freshness.moment, freshness.lasts_seconds):
         return True
+    if verdict.failed and Proof.NO not in (verdict.readable, verdict.restorable, verdict.clean):
+        # Something was out of reach: worth another try, but not with every run.
+        return (freshness.moment - verdict.judged).total_seconds() > freshness.lasts_seconds / _TRIES
     if upto >= Rung.SCAN and verdict.clean is not Proof.UNKNOWN and not freshness.rules <= set(verdict.rules.split()):
         return True
     looked = max(_height(verdict), verdict.failed)

@@ -1,9 +1,10 @@
 """Hidden links in the pages of a tree, by the same rules as on the served page."""
 
 from collections.abc import Iterable
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from scanners.files.check import Limits, Look, Means, NotLooked, RuleSet, Suspicion, TreeCheck, TreeFile
+from scanners.pages.domains import registrable
 from scanners.pages.nesting import extent_of
 from scanners.pages.page import read_page
 from scanners.pages.tamper import PAGE_TAMPER
@@ -29,14 +30,15 @@ class HiddenLinks(TreeCheck):
 
     def begin(self, means: Means) -> Look | None:
         """Only for trees that are served: without an address every link would be foreign."""
-        return _HiddenLook(means.pages[0]) if means.pages else None
+        return _HiddenLook(means.pages) if means.pages else None
 
 
 class _HiddenLook(Look):
     rules = _RULES
 
-    def __init__(self, page: str) -> None:
-        self._page = page
+    def __init__(self, pages: tuple[str, ...]) -> None:
+        self._page = pages[0]
+        self._own = {registrable(urlsplit(page).hostname or "") for page in pages}
 
     def wants(self, file: TreeFile) -> bool:
         return file.shown.lower().endswith(_ENDINGS)
@@ -50,6 +52,8 @@ class _HiddenLook(Look):
         url = urljoin(self._page, "restored.html")
         asset = Asset("restored", AssetKind.PAGE, Text("恢复的页面", "restored page"), "", url=url)
         for weakness in PAGE_TAMPER.judge(asset, read_page(url, html), None):
+            if weakness.locator[0] in self._own:
+                continue
             rule = weakness.rule.replace("page-tamper.", "hidden-links.")
             yield Suspicion(rule, file.shown, weakness.title)
 

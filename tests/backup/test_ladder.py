@@ -3,6 +3,8 @@
 The ledger: whatever was done to the vault, a copy is called good only when every byte of it came back.
 """
 
+import functools
+import http.server
 import json
 import os
 import re
@@ -221,11 +223,26 @@ def test_what_was_infected_when_it_was_copied_is_found_by_the_scan(
 
 
 def test_what_does_not_do_its_business_is_found_by_the_trial(bench: Bench) -> None:
+    """The restored tree is served, and asked what the business asks."""
     copied = bench.copy()
+    (bench.folder / "scratch").mkdir()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(bench.folder / "scratch"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/{copied.point.archive}/index.html"
+        good = bench.climb(copied, Rung.BUSINESS, looks=_asking(bench, copied, url, "<h1>ok"))
+        bad = bench.climb(copied, Rung.BUSINESS, looks=_asking(bench, copied, url, "today's news"))
+        server.shutdown()
+    assert (good.verdict.rung, good.verdict.failed) == (Rung.BUSINESS, Rung.NONE), good.verdict.because
+    assert good.verdict.proven_clean
+    assert (bad.verdict.failed, bad.verdict.clean, bad.verdict.restorable) == (Rung.BUSINESS, Proof.YES, Proof.NO)
+    away = bench.climb(copied, Rung.BUSINESS, looks=_asking(bench, copied, url, "<h1>ok"))
+    assert (away.verdict.failed, away.verdict.restorable) == (Rung.BUSINESS, Proof.YES), "nobody served it"
+
+
+def _asking(bench: Bench, copied: Copy, url: str, contains: str) -> Looks:
     tree = Rescan("site", (), tree=str(bench.folder / "scratch" / copied.point.archive))
-    looks = Looks((tree,), business=Fetch("http://127.0.0.1:9/", "ok"))
-    verdict = bench.climb(copied, Rung.BUSINESS, looks=looks).verdict
-    assert (verdict.failed, verdict.clean) == (Rung.BUSINESS, Proof.YES)
+    return Looks((tree,), business=Fetch(url, contains))
 
 
 FILES = ("pack", "archive segment", "commit", "config", "index", "hints", "integrity", "nonce", "README")

@@ -139,6 +139,8 @@ def test_what_is_due() -> None:
     assert due(looked(Rung.SCAN, 0), Rung.BUSINESS, fresh)
     assert not due(looked(Rung.RESTORE, 0), Rung.SCAN, fresh), "there was nothing to scan it with"
     assert due(looked(Rung.SCAN, -61), Rung.SCAN, fresh), "its proof has aged"
+    away = looked(Rung.RESTORE, 56, failed=Rung.SCAN)
+    assert not due(away, Rung.SCAN, fresh) and due(replace(away, judged=at(50)), Rung.SCAN, fresh), "tried again later"
     newer = replace(fresh, rules=frozenset({"yara-rules@2"}))
     assert due(looked(Rung.SCAN, 0), Rung.SCAN, newer) and not due(looked(Rung.SCAN, 0), Rung.SAMPLE, newer)
 

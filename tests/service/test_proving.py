@@ -82,6 +82,12 @@ steps:
     uses: backup.select_clean
     with: {asset: site, before: "${{ inputs.before }}", proof_lasts: "${{ inputs.lasts }}"}
 """
+SPOT = """\
+id: spot
+name: {zh: 抽查, en: spot}
+steps:
+  - {id: spot, uses: backup.spot_check, with: {asset: site, sample_percent: 100}}
+"""
 
 
 @dataclass
@@ -248,6 +254,19 @@ def test_a_wrong_rule_stops_before_anything_is_restored(town: Town) -> None:
     (town.rules / "bad.yar").write_text("rule x { condition: $y }")
     ended = town.run(VERIFY)
     assert ended.run.state is RunState.FAILED and "bad.yar:1:21" in why(ended)
+
+
+def test_a_source_that_is_being_encrypted_fails_its_spot_check(town: Town) -> None:
+    for number in range(20):
+        (town.site / f"page {number}").write_text(f"page {number}")
+    town.copied()
+    fine = town.run(SPOT)
+    assert fine.run.state is RunState.SUCCEEDED, why(fine)
+    assert fine.records[0].outputs["compared"] == 21
+    for path in town.site.iterdir():
+        path.write_bytes(b"locked " + path.name.encode())
+    off = town.run(SPOT)
+    assert off.run.state is RunState.FAILED and "of 21 compared, 21 differ" in why(off)
 
 
 def test_what_is_proven_next_follows_the_policy(town: Town) -> None:

@@ -134,6 +134,8 @@ def test_hidden_links_are_found_in_pages_that_are_no_assets(tree: Path) -> None:
     (tree / "ours.html").write_text(HIDDEN.replace("casino.example", "portal.example"))
     (looked,) = look_at_tree(str(tree), means)
     assert [(one.rule, one.path) for one in looked.suspicions] == [("hidden-links.hidden-link", "folder/old.htm")]
+    both = Means(pages=(*means.pages, "http://casino.example/"))
+    assert [one.outcome for one in look_at_tree(str(tree), both)] == [Outcome.TESTED_CLEAN], "both are the system's own"
 
 
 def test_without_clamd_nothing_is_clean(tree: Path, tmp_path: Path) -> None:
