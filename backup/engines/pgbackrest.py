@@ -44,6 +44,10 @@ _HOLDS = (
     """'/^\\[target:/,$ { s/"(checksum|rck|reference)":"[^"]*",?//g; s/"(repo-size|timestamp)":[0-9]+,?//g; p }'"""
 )
 _FETCH = 'into=$1; shift; for name; do pgbackrest --no-config archive-get "$name" "$into/$name" || exit; done'
+_COPY = 'pgbackrest --no-config backup "$@" >&2 && exec pgbackrest --no-config info --output=json'
+_COPIED = (
+    'told=$(pgbackrest --no-config info --output=json); case $told in *"$1"*) printf %s "$told";; *) exit 1;; esac'
+)
 _NAMED_SEGMENT = re.compile(r"[0-9A-F]{16}/([0-9A-F]{24})-[0-9a-f]{40}")
 _APPEND = 'cat >>"$1/postgresql.auto.conf" && : >"$1/recovery.signal"'
 _LISTED = re.compile(r"pg_data/(.+)=(\{.*\})")
@@ -104,13 +108,17 @@ class Pgbackrest(Engine):
             how = ("--start-fast", "--archive-copy", "--no-expire-auto", f"--annotation=archive={archive}")
             made = yield Step(
                 "copy the server",
-                _command(source, vault, keys, "backup", f"--type={'incr' if fresh else 'full'}", *how),
+                _under(
+                    source, vault, keys, False, "sh", "-c", _COPY, "copy", f"--type={'incr' if fresh else 'full'}", *how
+                ),
                 changes=True,
+                check=_under(source, vault, keys, False, "sh", "-c", _COPIED, "copied", f'"archive":"{archive}"'),
+                assume=_sample(archive),
                 timeout_seconds=_LONG_SECONDS,
             )
             _must(made, source, f"备份 {source.id} 失败", f"copying {source.id} failed")
             seconds = made.seconds
-            held = yield from _held(source, vault, keys, "look what was copied", archive)
+            held = _copies(made.output, source, vault)
         copy = _named(held, archive)
         manifest = yield from _manifest(source, vault, keys, copy)
         return Copied(archive, taken, copy.added_bytes, seconds, manifest=manifest)
@@ -312,7 +320,10 @@ def _check(source: Asset, vault: Vault, keys: Keys) -> Procedure[None]:
 def _held(
     source: Asset, vault: Vault, keys: Keys, name: str, assumed: str = "", own: bool = False
 ) -> Procedure[list[_Copy]]:
-    """The whole copies in the vault that bear a name of ours, oldest first. `assumed` is there in a rehearsal."""
+    """The whole copies in the vault that bear a name of ours, oldest first.
+
+    In a rehearsal that has assumed a copy, `assumed` is there when the vault cannot be asked.
+    """
     told = yield Step(
         name,
         _command(source, vault, keys, "info", "--output=json", own=own),
@@ -320,7 +331,12 @@ def _held(
         timeout_seconds=_SHORT_SECONDS,
     )
     _must(told, source, f"无法列出备份库 {vault.id}", f"cannot list vault {vault.id}")
-    stanza = json.loads(told.output)[0]
+    return _copies(told.output, source, vault)
+
+
+def _copies(told: str, source: Asset, vault: Vault) -> list[_Copy]:
+    # A repository under another key is quoted as it was read, with bytes of any kind.
+    stanza = json.loads(told, strict=False)[0]
     if stanza["status"]["code"] == _NO_STANZA:
         raise ProcedureFailed(
             f"备份库 {vault.id} 中没有 {source.id} 的存储", f"vault {vault.id} has no repository of {source.id}"

@@ -273,6 +273,7 @@ def test_staging_is_cleared(bench: Bench) -> None:
 
 
 def test_a_copy_that_was_killed_anywhere_is_taken_up_again(bench: Bench) -> None:
+    bench.copy()
     bench.write()
     bench.copy()
     for number, step in enumerate(list(bench.performing.changed)):
