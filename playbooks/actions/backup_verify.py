@@ -11,7 +11,7 @@ from playbooks.action import Action, Context, Options, Touches
 from playbooks.ledgers import enter_verdict, manifest_of, points_of, rules_for
 from playbooks.proving import freshness_for, looks_at
 from playbooks.schema import Duration
-from secops.model.city import Asset
+from secops.model.city import Asset, Keeping
 from secops.model.restore_point import Proof, RestorePoint, Rung, Verdict
 from secops.model.step import LOCAL, Procedure, ProcedureFailed, under
 from secops.model.text import Text
@@ -65,7 +65,8 @@ class BackupVerify(Action[VerifyOptions]):
         if context.inventory.place(options.place).host == LOCAL:
             # Elsewhere trees are not scanned, and new rules change nothing.
             freshness = replace(freshness, rules=(yield from rules_for(source.id)))
-        chosen = [point for point in points if _wanted(point, options, freshness)]
+        here = [point for point in points if _in_reach(point, options, context)]
+        chosen = [point for point in here if _wanted(point, options, freshness)]
         verdicts = yield from _prove_all(chosen, source, options, context, freshness)
         broken = [name for name, verdict in verdicts.items() if Proof.NO in (verdict.readable, verdict.restorable)]
         if broken:
@@ -76,6 +77,12 @@ class BackupVerify(Action[VerifyOptions]):
             "clean": [name for name, verdict in verdicts.items() if verdict.proven_clean],
             "not_clean": [name for name, verdict in verdicts.items() if verdict.clean is Proof.NO],
         }
+
+
+def _in_reach(point: RestorePoint, options: VerifyOptions, context: Context) -> bool:
+    """Whether it can be read at all: a medium in a cupboard is checked when it is brought back."""
+    vault = context.inventory.vault(point.vault)
+    return vault.keeping is not Keeping.OFFLINE or point.id in options.points
 
 
 def _wanted(point: RestorePoint, options: VerifyOptions, freshness: Freshness) -> bool:
