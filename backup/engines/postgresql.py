@@ -3,7 +3,7 @@
 A replication slot makes the server keep all WAL until it was fetched. What was fetched since the newest copy lies on
 the source's host, and each state of it goes into a repository of its own beside that of the copies; so one copy and one
 state are all that going on to a moment takes. How much may be lost is how often `bring_log` runs, and what it takes:
-a procedure cannot hold a stream open. A city that may lose less has a standby, or pgBackRest or Barman.
+a procedure cannot hold a stream open. A city that may lose less has a standby, or lets pgBackRest copy.
 
 While nothing is fetched the server's disk fills: let `max_slot_wal_keep_size` end that; the next copy then begins the
 log anew.
@@ -53,7 +53,7 @@ class Postgresql(Staged):
     """Copies a whole PostgreSQL server (13 or later; the log from 15) through a replication connection.
 
     A restore to a moment ends recovery there and opens the database, since it goes to an isolated place first: who
-    wants another moment restores again. Servers with tablespaces of their own are left to pgBackRest and Barman.
+    wants another moment restores again. Servers with tablespaces of their own are left to pgBackRest.
     """
 
     name = "postgresql"
@@ -240,8 +240,8 @@ def _programs_for(source: Asset, chosen: PostgresqlOptions) -> Procedure[str]:
     version, tablespaces, standby = told[0]
     if int(tablespaces):
         raise ProcedureFailed(
-            f"{source.id} 有自建表空间,请改用 pgbackrest 或 barman",
-            f"{source.id} has tablespaces of its own; let pgbackrest or barman copy it",
+            f"{source.id} 有自建表空间,请改用 pgbackrest",
+            f"{source.id} has tablespaces of its own; let pgbackrest copy it",
         )
     if chosen.log and standby == "t":
         raise ProcedureFailed(

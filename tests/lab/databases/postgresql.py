@@ -88,9 +88,6 @@ class PostgresqlServer(RunningDatabase):
         if engine == "pgbackrest":
             run_as = {"run_as": _USER} if os.getuid() == 0 else {}
             return {"port": str(self.port), "socket": str(self.folder), "full_every_days": "0", **run_as}
-        if engine == "barman":
-            run_as = {"run_as": _USER} if os.getuid() == 0 else {}
-            return {**login, "account": ACCOUNT, "password": "${file:login}", **run_as}
         return {**login, "account": ACCOUNT, "password": "${file:login}"}
 
     def tried_with(self) -> Mapping[str, str]:
