@@ -152,6 +152,30 @@ def test_a_sample_of_a_copy_that_is_gone_is_damage_and_a_wrong_passphrase_is_not
     assert not isinstance(refusal.value, CopyBroken)
 
 
+def test_copies_are_taken_out_on_the_vaults_side_and_the_others_stay(
+    engine: Engine, performing: Performing, shelf: Shelf, tmp_path: Path
+) -> None:
+    for number in range(3):
+        (shelf.tree / "page").write_text(f"version {number}")
+        copy(performing, engine, shelf, f"n{number}", number)
+    doomed = ("n0", "n2", "never-was")
+    for _again in range(2):
+        performing.run(engine.expire(shelf.source, shelf.vault, shelf.keys, LOCAL, doomed))
+        assert performing.run(engine.points(shelf.source, shelf.vault, shelf.keys)) == ("n1",)
+    restore(performing, engine, shelf, "n1", tmp_path / "r")
+    assert (tmp_path / "r" / "page").read_text() == "version 1"
+
+
+def test_what_a_vault_holds_is_told_with_one_identity(engine: Engine, performing: Performing, shelf: Shelf) -> None:
+    copy(performing, engine, shelf, "one")
+    first = performing.run(engine.stock(shelf.source, shelf.vault, shelf.keys))
+    copy(performing, engine, shelf, "two", 1)
+    second = performing.run(engine.stock(shelf.source, shelf.vault, shelf.keys))
+    assert (first.archives, second.archives) == (("one",), ("one", "two"))
+    assert first.identity == second.identity
+    assert performing.changed == []
+
+
 def test_a_flipped_byte_is_damage(engine: Engine, performing: Performing, shelf: Shelf) -> None:
     (shelf.tree / "page").write_bytes(bytes(range(256)) * 40)
     copy(performing, engine, shelf)
