@@ -5,10 +5,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from scanners.web.inert import MARK, VALUES, Prober, Usual, is_learned, usual_of
-from scanners.web.message import Request, Response, Target
+from scanners.web.message import Response, Target
 from scanners.web.points import Part, Point, Where
 
 _MOST_TWINS = 2
@@ -64,19 +64,19 @@ class Misses:
     """How a site says that there is nothing at an address; asked once for each kind of address."""
 
     def __init__(self, seed: str) -> None:
-        self._word = f"{MARK}{seed}nowhere"
-        self._known: dict[tuple[Target, str, str], Usual | None] = {}
+        self._word = f"nowhere{seed}"
+        self._known: dict[tuple[Target, str, str], list[Usual]] = {}
 
     async def says(self, prober: Prober, point: Point, response: Response) -> bool:
-        """Whether the answer is what a random address is answered with."""
-        target, suffix = point.target, _SUFFIX.search(point.request.target.partition("?")[0])
-        key = (target, point.request.method, suffix[0] if suffix else "")
+        """Whether the answer is what a random address is answered with, a plain one or an odd one."""
+        suffix = _SUFFIX.search(point.request.target.partition("?")[0])
+        key = (point.target, point.request.method, suffix[0] if suffix else "")
         if key not in self._known:
-            headers = point.request.headers
-            seen = await prober.ask(Request(key[1], f"/{self._word}{key[2]}", headers, point.request.body))
-            self._known[key] = _silent(seen) if seen else None
-        usual = self._known[key]
-        return usual is not None and usual.is_as(_silent(response))
+            asked = [replace(point.request, target=f"/{self._word}{quote(value)}{key[2]}") for value in VALUES]
+            seen = [await prober.ask(request) for request in asked]
+            self._known[key] = [_silent(one) for one in seen if one is not None]
+        said = _silent(response)
+        return any(usual.is_as(said) for usual in self._known[key])
 
 
 async def worth_of(point: Point, prober: Prober, misses: Misses, *, nowhere: bool = False) -> Worth:
@@ -122,7 +122,7 @@ def _is_own_value(point: Point) -> bool:
 
 def _silent(response: Response) -> Usual:
     """What an answer says when it does not repeat what it was asked."""
-    first, *others = response.body.split(MARK.encode())
+    first, *others = response.body.replace(VALUES[1].encode(), MARK.encode()).split(MARK.encode())
     if not others:
         return usual_of(response, True)
     pieces = [first, *(_TRAILING.sub(b"", piece, count=1) for piece in others)]

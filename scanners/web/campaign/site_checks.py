@@ -25,7 +25,7 @@ from scanners.web.finding_points import NOTHING_LEARNED
 from scanners.web.inert import MARK, Prober
 from scanners.web.message import Answer, Request, Target
 from scanners.web.out_of_band import Late
-from scanners.web.points import Part, Point
+from scanners.web.points import Part, Point, Where
 from scanners.web.probing.check import PointCheck
 from scanners.web.probing.driver import Listener, Performed, perform
 from scanners.web.probing.examine import examine_page, examine_point
@@ -41,6 +41,8 @@ from secops.model.outcome import Outcome
 from secops.model.text import Text
 
 _SHOWN_KINDS = frozenset({"", "html", "json", "xml", "text"})
+_PARTS = frozenset({"script", "style"})
+"""Of pages. Where they lie, a server may hand out other files, too."""
 _MOST_VIEWS = 3
 _MOST_SHOWN = 300
 """Pages on which is looked for what was left behind elsewhere."""
@@ -99,7 +101,7 @@ class SiteChecks:
 
     async def run(self) -> list[Entry]:
         """Examine everything; one entry for each check."""
-        wanted = [*(one for one in self._crawled.entries if self._is_wanted(one)), *self._nowhere()]
+        wanted = [*(one for one in self._crawled.entries if self._is_wanted(one)), *self._folders(), *self._nowhere()]
         choice = Choice()
         self._chosen = {key_of(one.lead): choice.of(one.points) for one in wanted}
         self._identity = await self._own_words()
@@ -150,6 +152,12 @@ class SiteChecks:
             return False
         return asked.status < 400 or not asked.lead.source.is_guess
 
+    def _folders(self) -> Iterable[Asked]:
+        """One of the files in each folder of those that pages are made of."""
+        parts = (one for one in self._crawled.entries if one.kind in _PARTS and one.request.method == "GET")
+        found = {(one.target, one.request.target.partition("?")[0].rpartition("/")[0]): one for one in parts}
+        return found.values()
+
     def _nowhere(self) -> Iterable[Asked]:
         """A place where nothing is, on each origin that was crawled."""
         for target in dict.fromkeys(asked.target for asked in self._crawled.entries):
@@ -190,7 +198,7 @@ class SiteChecks:
         examination = Examination()
         request, url = dressed_up(asked.request), url_of(asked.target, asked.request)
         page = Page(request, await self._sender.send(asked.target, Ask(request, Purpose.LOOK)))
-        is_somewhere = asked.lead.source is not Source.MISS
+        is_somewhere = asked.lead.source is not Source.MISS and asked.kind not in _PARTS
         stranger = await self._as_stranger(asked.target, page) if is_somewhere else page
         if is_somewhere:
             self._look_at(page, stranger, url, examination)
@@ -229,7 +237,9 @@ class SiteChecks:
     async def _worthy(self, asked: Asked) -> list[tuple[Point, Sequence[PointCheck]]]:
         """The points of a request that are worth it, each with the checks that may tell something there."""
         chosen = self._chosen[key_of(asked.lead)]
-        wanted = {number: point for number, point in enumerate(asked.points) if number in chosen.points}
+        only = {Where.PATH} if asked.kind in _PARTS else set(Where)
+        points = enumerate(asked.points)
+        wanted = {number: point for number, point in points if number in chosen.points and point.where in only}
         prober = Prober(self._sender, asked.target, asked.request)
         live = set(await prober.without_inert(list(wanted.values())))
         worthy: list[tuple[Point, Sequence[PointCheck]]] = []
