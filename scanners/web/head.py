@@ -1,5 +1,6 @@
 """The head of an answer: where it ends, what it says, and how its body is framed. Pure; never more than it is given."""
 
+from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 
@@ -8,6 +9,8 @@ import httptools
 from scanners.web.message import Headers
 
 _MAY_BEGIN_WITH = b"HTTP/"
+_REMEMBERED = 4
+"""Heads: found, not found, refused, and one more."""
 
 
 class Framing(Enum):
@@ -98,23 +101,27 @@ def read_head(raw: bytes, head_only: bool) -> Head:
 
 
 class Heads:
-    """Remembers the last head that was read: the answers of a site begin alike, byte for byte, many times a second."""
+    """Remembers the last heads that were read: answers of a site begin alike, byte for byte, many times a second."""
 
-    __slots__ = ("_last",)
+    __slots__ = ("_latest",)
 
     def __init__(self) -> None:
-        self._last: Head | None = None
+        self._latest: deque[Head] = deque(maxlen=_REMEMBERED)
 
     def begins(self, data: bytes, head_only: bool) -> Head | None:
-        """The head that the data begins with, when it is the last one over again."""
-        last = self._last
-        return last if last is not None and not head_only and data.startswith(last.raw) else None
+        """The head that the data begins with, when it is one of the last over again."""
+        if head_only:
+            return None
+        for head in self._latest:
+            if data.startswith(head.raw):
+                return head
+        return None
 
     def read(self, raw: bytes, head_only: bool) -> Head:
         """What `read_head` says. Raises NotHttp."""
         head = read_head(raw, head_only)
         if not head_only and not head.interim:
-            self._last = head
+            self._latest.appendleft(head)
         return head
 
 

@@ -112,6 +112,7 @@ class SiteRun:
         hears: Hears | None = None,
     ) -> None:
         self.site = site
+        self._name = str(site)
         self.counts = Counts()
         self.gate = gate
         self.error: BaseException | None = None
@@ -421,7 +422,7 @@ class SiteRun:
             driven.note(trouble)
         pages = arrived.pages
         if pages:
-            if send.cookies:
+            if send.cookies and any(page.part("set_cookie") is not None for page in pages):
                 _keep_cookies(driven, arrived.answer)
             if pages[-1].status in MAY_DENY:
                 driven.denied.add(pages[-1].status)
@@ -577,13 +578,11 @@ class SiteRun:
         template = self._repertoire.templates[driven.index]
         outcome, reason = verdict(template, driven)
         sent = driven.outcome.sent if driven.outcome else 0
-        self._tell(
-            driven.index, Ended(str(self.site), template, outcome, reason, driven.matches, sent, driven.discarded)
-        )
+        self._tell(driven.index, Ended(self._name, template, outcome, reason, driven.matches, sent, driven.discarded))
 
     def _end_unrun(self, index: int, trouble: Trouble) -> None:
         template = self._repertoire.templates[index]
-        self._tell(index, Ended(str(self.site), template, trouble.outcome, trouble.reason))
+        self._tell(index, Ended(self._name, template, trouble.outcome, trouble.reason))
 
     def _tell(self, index: int, ended: Ended) -> None:
         self._answers.ended(self._repertoire.shared[index])

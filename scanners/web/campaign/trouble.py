@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from scanners.web.intervention import FIREWALL_TITLE, SHORT_BYTES
 from scanners.web.message import Answer, Failure, Reason
@@ -76,9 +77,13 @@ def intervention(page: Page) -> Text | None:
         return _DENIED[page.status]
     if page.status in _GATEWAY:
         return Text(f"网关出错(HTTP {page.status})", f"a gateway failed (HTTP {page.status})")
-    if len(page.body) > SHORT_BYTES:
-        return None
-    found = _TITLE.search(page.body)
+    return _told_by_title(page.body) if len(page.body) <= SHORT_BYTES else None
+
+
+@lru_cache(maxsize=64)
+def _told_by_title(body: bytes) -> Text | None:
+    """Most bodies of a site are the same few."""
+    found = _TITLE.search(body)
     title = found[1].decode("utf-8", "replace").strip() if found else ""
     if title and FIREWALL_TITLE.search(title):
         return Text(f"防护设备代为应答:“{title[:80]}”", f"a firewall answered instead: “{title[:80]}”")

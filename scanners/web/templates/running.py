@@ -106,10 +106,11 @@ class _Run:
         user_agent: str,
     ) -> None:
         self.template, self.site = template, site
-        self._seed = f"{seed}\0{template.identity}\0{site}"
+        name = str(site)
+        self._seed = f"{seed}\0{template.identity}\0{name}"
         self._now, self._out_of_band, self.user_agent = now, out_of_band, user_agent
         self._always: dict[str, Value] = {name: value.encode() for name, value in given.items()}
-        self._always |= {"host": str(site).encode(), "template-id": template.identity.encode()}
+        self._always |= {"host": name.encode(), "template-id": template.identity.encode()}
         self._prepared = prepared(template)
         self._dynamic: dict[str, list[bytes]] = {}
         self._blocks: dict[int, Page] = {}
