@@ -96,6 +96,8 @@ class Engine(ABC):
     options: ClassVar[type[EngineOptions]] = EngineOptions
     encrypts: ClassVar[bool] = True
     """Whether nobody reads a copy without the vault's passphrase; else the vault must stand on an encrypted disk."""
+    loses: ClassVar[Text | None] = None
+    """What of a tree it is known not to bring back as it was; verification then says so of the copy."""
     point_in_time: ClassVar[bool] = False
     """Whether a restore can go on from the copy to a later moment."""
 
