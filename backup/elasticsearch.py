@@ -58,8 +58,15 @@ class Answer:
 
     @property
     def reason(self) -> str:
+        """With the first cause, which tells most."""
         error = self.body.get("error", self.body) if isinstance(self.body, dict) else self.body
-        return str(error.get("reason", error) if isinstance(error, dict) else error)[:300]
+        if not isinstance(error, dict):
+            return str(error)[:300]
+        cause = error
+        while isinstance(cause.get("caused_by"), dict):
+            cause = cause["caused_by"]
+        said = [str(each["reason"]) for each in (error, cause) if each.get("reason")]
+        return "; ".join(dict.fromkeys(said))[:600] or str(error)[:300]
 
 
 @dataclass(frozen=True, slots=True)

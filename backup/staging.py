@@ -32,7 +32,8 @@ class Staged(Engine):
         """What is in the vault under that name is the copy, and its manifest that of the vault: nothing is staged."""
         yield from borg.prepare(source, vault, keys)
         if archive in (yield from borg.points(source, vault, keys)):
-            copied = yield from borg.backup(source, vault, keys, archive, taken)
+            # Nothing is read but the vault; the path of a database may be a file.
+            copied = yield from borg.backup(replace(source, path=""), vault, keys, archive, taken)
             return replace(copied, manifest=(yield from borg.contents(source, vault, keys, archive)))
         folder = f"{keys.state_directory}/staging/{archive}"
         yield from _clear(source.host, folder)

@@ -133,7 +133,6 @@ def verify(
         if passed < rung <= upto and not climb.verdict.failed:
             yield from _try(rung, attempt, candidate, climb)
     if restores and any(each.rung is Rung.RESTORE for each in climb.rungs):
-        yield from candidate.engine.discard(candidate.source, scratch.host, scratch.folder(candidate.point))
         yield from _clean_up(candidate.point, scratch)
         yield from candidate.engine.discard(candidate.source, scratch.host, scratch.folder(candidate.point))
     return Verified(_concluded(climb), climb.differences, tuple(climb.rungs))

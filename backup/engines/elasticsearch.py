@@ -26,7 +26,7 @@ from backup.manifest import Kind, Manifest, steady
 from backup.programs import probe
 from secops.model.city import Asset, AssetKind, Product, Vault
 from secops.model.restore_point import RestorePoint
-from secops.model.step import Command, Procedure, ProcedureFailed, Step, require
+from secops.model.step import Command, Procedure, ProcedureFailed, Step, require, under
 from secops.model.text import Text
 from secops.support.clock import to_text
 
@@ -105,27 +105,21 @@ class Elasticsearch(Engine):
 
     def check_repository(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[None]:
         """All nodes reach the repository, and its own lists are whole."""
-        shelf = _shelf(source, vault)
-        yield from _open(shelf)
-        yield from shelf.cluster.ask(
-            "let the nodes verify the repository", "POST", f"{shelf.path}/_verify", changes=True, assume={}
-        )
-        for archive in (yield from _copies(shelf, "list the copies")):
-            yield from _status(shelf, archive)
+        yield from under("check", _check(_shelf(source, vault)))
 
     def read_sample(self, source: Asset, vault: Vault, keys: Keys, archive: str, percent: int) -> Procedure[None]:
         """Its lists alone: a part of a snapshot cannot be read."""
         shelf = _shelf(source, vault)
-        yield from _open(shelf)
-        yield from _require_there(shelf, archive)
-        yield from _status(shelf, archive)
+        yield from under("sample", _open(shelf))
+        yield from under("sample", _require_there(shelf, archive))
+        yield from under("sample", _status(shelf, archive))
 
     def read_check(self, source: Asset, vault: Vault, keys: Keys, archive: str) -> Procedure[None]:
         """Restores it under other names, which reads all of it and compares every checksum, and drops that again."""
         shelf = _shelf(source, vault)
-        yield from _open(shelf)
-        yield from _require_there(shelf, archive)
-        yield from _contents(shelf, archive)
+        yield from under("read", _open(shelf))
+        yield from under("read", _require_there(shelf, archive))
+        yield from under("read", _contents(shelf, archive))
 
     def restore(
         self,
@@ -230,6 +224,15 @@ def _open(shelf: _Shelf) -> Procedure[None]:
     yield from shelf.cluster.ask(
         "make the repository", "PUT", shelf.path, {"type": "fs", "settings": settings}, changes=True, assume={}
     )
+
+
+def _check(shelf: _Shelf) -> Procedure[None]:
+    yield from _open(shelf)
+    yield from shelf.cluster.ask(
+        "let the nodes verify the repository", "POST", f"{shelf.path}/_verify", changes=True, assume={}
+    )
+    for archive in (yield from _copies(shelf, "list the copies")):
+        yield from _status(shelf, archive)
 
 
 def _snapshots(shelf: _Shelf, label: str) -> Procedure[list[Mapping[str, Any]]]:
