@@ -29,7 +29,7 @@ class Basis:
     __pydantic_config__ = _STRICT
     standard: str
     item: str
-    """Level or clause."""
+    """Clause; a number alone is a level."""
     asks: Text
     """What it asks for, in words; the numbers of a policy are not from it."""
 
