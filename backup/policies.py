@@ -33,6 +33,13 @@ class Basis:
     asks: Text
     """What it asks for, in words; the numbers of a policy are not from it."""
 
+    @property
+    def name(self) -> Text:
+        """Standard and item."""
+        number = self.item
+        item = Text(f"第 {number} 级", f"level {number}") if number.isdigit() else Text(number, number)
+        return Text(f"{self.standard} {item.zh}", f"{self.standard} {item.en}")
+
 
 @dataclass(frozen=True, slots=True)
 class Targets:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text as Shown
 
 from backup.forecast import ALARM_SHARE, Forecast, recovery_age_seconds
-from backup.policies import Basis, Policy
+from backup.policies import Policy
 from backup.protection import Protected, Shelf
 from playbooks.records import StepRecord
 from secops.cli.finding_words import severity_word
@@ -42,14 +42,9 @@ def plans_table(plans: Iterable[SystemPlan]) -> Table:
 def _plan_row(plan: SystemPlan) -> tuple[object, ...]:
     figures = plan.figures
     shown = Shown(figures.text, style="green" if figures.met else "yellow") if figures else Shown("–", style="dim")
-    standards = "\n".join(f"{basis.standard} {_item(basis)}" for basis in plan.policy.basis)
+    standards = "\n".join(tell(basis.name) for basis in plan.policy.basis)
     name = f"{plan.system}\n{tell(plan.name)}"
     return name, plan.unit, tell(TIERS[plan.policy.tier]), standards, policy_words(plan.policy), shown, _missing(plan)
-
-
-def _item(basis: Basis) -> str:
-    number = basis.item
-    return say(zh=f"第 {number} 级", en=f"level {number}") if number.isdigit() else number
 
 
 def policy_words(policy: Policy) -> str:
