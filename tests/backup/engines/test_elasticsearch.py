@@ -9,15 +9,14 @@ from elasticsearch import Elasticsearch
 
 from backup.copying import Copy
 from backup.elasticsearch import prefix_of
-from backup.engine import CopyBroken, engine_for
-from backup.ladder import Rung
+from backup.engine import Copied, CopyBroken, engine_for
 from backup.manifest import Kind
 from backup.trial import TrialFailed
 from backup.trials.elasticsearch import trial
 from backup.verification import Candidate, Looks, Scratch, verify
 from secops.model.city import Product, Vault
-from secops.model.restore_point import Proof
-from secops.model.step import LOCAL, ProcedureFailed
+from secops.model.restore_point import Proof, Rung
+from secops.model.step import LOCAL, Procedure, ProcedureFailed
 from secops.support.clock import now
 from tests.backup.engines.databases import Bench, make_bench, write_secret
 from tests.backup.performing import Performing
@@ -102,7 +101,7 @@ def test_what_was_restored_is_not_copied(bench: Bench, folder: Path) -> None:
 def test_what_changed_under_the_copy_is_not_held_against_it(bench: Bench, client: Elasticsearch, folder: Path) -> None:
     procedure = engine_for(bench.source).backup(bench.source, bench.shelf.vault, bench.shelf.keys, "one", now())
 
-    def changed_meanwhile():  # type: ignore[no-untyped-def]
+    def changed_meanwhile() -> Procedure[Copied]:
         step = next(procedure)
         while True:
             if step.name == "take the snapshot":
@@ -111,10 +110,12 @@ def test_what_changed_under_the_copy_is_not_held_against_it(bench: Bench, client
             try:
                 step = procedure.send((yield step))
             except StopIteration as stop:
-                return stop.value
+                copied: Copied = stop.value
+                return copied
 
-    copied = bench.performing.run(changed_meanwhile())
-    kinds = {entry.path: entry.kind for entry in copied.manifest.entries}
+    manifest = bench.performing.run(changed_meanwhile()).manifest
+    assert manifest is not None
+    kinds = {entry.path: entry.kind for entry in manifest.entries}
     assert kinds[f"{INDEX}/count"] is Kind.CHANGING
     assert list(kinds.values()).count(Kind.FILE) >= 8, "what did not change is still compared"
 
