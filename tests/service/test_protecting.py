@@ -256,3 +256,12 @@ def test_a_file_of_policies_is_obeyed_and_a_wrong_one_is_told_with_its_place(kep
     own.write_text(own.read_text("utf-8").replace("every: 15m", "every: 15", 1))
     refused = secops(kept, "plan")
     assert refused.returncode == 2 and "own.yaml:" in refused.stderr and "a duration needs a unit" in refused.stderr
+
+
+def test_verify_climbs_as_far_as_it_is_told(kept: Kept) -> None:
+    copied(kept)
+    proven = secops(kept, "verify", TREE, "--upto", "2", "--json")
+    assert proven.returncode == 0, proven.stdout + proven.stderr
+    (step,) = json.loads(proven.stdout)["steps"]
+    assert len(step["outputs"]["verified"]) == 2
+    assert {int(point.verdict.rung) for point in kept.home.catalogue.page()} == {2}
