@@ -70,9 +70,9 @@ def _within(window: str, clock: time) -> bool:
 
 def beside(source: Asset, vault: Vault) -> tuple[Asset, Vault]:
     """Source and vault as the host that keeps the vault has them: what the source's host says may be a lie."""
-    return (
-        (replace(source, host=vault.host), replace(vault, location=vault.directory)) if vault.host else (source, vault)
-    )
+    if not vault.host or not vault.directory:
+        return source, vault
+    return replace(source, host=vault.host), replace(vault, location=vault.directory)
 
 
 def append_only_line(public_key: str, directory: str, quota: str = "") -> str:

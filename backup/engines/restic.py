@@ -1,14 +1,15 @@
 """Files by restic: one encrypted, deduplicating repository per vault and source, in a directory, by sftp or by REST.
 
 A snapshot carries the name of its archive as a tag. In a vault that only takes additions nothing can be renamed, so a
-copy that lacks files is marked by a further, empty snapshot that names it. Locks of processes that are known to be dead
-are dropped by restic itself when we ask it to; those of the living are never broken.
+copy that lacks files is marked by a further, empty snapshot that names it. A copy that was killed leaves a lock behind:
+restic is asked to drop those whose process it knows to be dead, or has not heard of for half an hour.
 """
 
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 
 from backup.directories import fresh_directory
 from backup.engine import Copied, CopyBroken, Engine, Keys, Stock, refuse_moment
-from backup.programs import refuse_missing
+from backup.programs import probe, refuse_missing
 from backup.ssh import ssh_argv
 from secops.model.city import Asset, AssetKind, Vault
 from secops.model.restore_point import RestorePoint
@@ -50,6 +51,7 @@ class Restic(Engine):
 
     def prepare(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[None]:
         repository = _repository(source.host, source, vault, keys)
+        yield from probe(source.host, "restic", "version", package="restic", least=(0, 14))
         made = yield Step(
             "make the repository",
             repository.restic("init"),
@@ -63,13 +65,14 @@ class Restic(Engine):
     def backup(self, source: Asset, vault: Vault, keys: Keys, archive: str, taken: datetime) -> Procedure[Copied]:
         repository = _repository(source.host, source, vault, keys)
         _require_name(archive)
-        listed = yield Step(
+        looking = Step(
             "look whether the copy is there",
             repository.restic("snapshots", "--json"),
-            conclusive=_NO_REPOSITORY.pattern,
+            conclusive=f"(?i:{_NO_REPOSITORY.pattern})|{_LOCKED}",
             assume="[]",
             timeout_seconds=_SHORT_SECONDS,
         )
+        listed = yield from _unlocked(repository, looking)
         if _NO_REPOSITORY.search(listed.error_output):
             yield from self.prepare(source, vault, keys)
         else:
@@ -110,15 +113,24 @@ class Restic(Engine):
 
     def expire(self, source: Asset, vault: Vault, keys: Keys, host: str, archives: Sequence[str]) -> Procedure[None]:
         """On the disk itself: a server that only takes additions binds those who come through it."""
+        if not vault.directory:
+            raise ProcedureFailed(
+                f"备份库 {vault.id} 未说明其在主机上的目录(kept_in)",
+                f"vault {vault.id} does not say in which directory of its host it is kept (kept_in)",
+            )
         here = replace(vault, location=vault.directory, host=host, pulls_from="")
         repository = _repository(host, source, here, keys)
         doomed = [one.id for one in (yield from _snapshots(repository, here)) if one.archive in archives]
         if doomed:
-            forgotten = yield Step(
-                "take copies out and give back their room",
-                repository.restic("forget", "--prune", *doomed),
-                changes=True,
-                timeout_seconds=_LONG_SECONDS,
+            forgotten = yield from _unlocked(
+                repository,
+                Step(
+                    "take copies out and give back their room",
+                    repository.restic("forget", "--prune", *doomed),
+                    changes=True,
+                    conclusive=_LOCKED,
+                    timeout_seconds=_LONG_SECONDS,
+                ),
             )
             _must(repository, forgotten, f"无法清理 {vault.id}", f"cannot take copies out of {vault.id}")
 
@@ -133,7 +145,9 @@ class Restic(Engine):
 
     def _check(self, source: Asset, vault: Vault, keys: Keys, name: str, *argv: str) -> Procedure[None]:
         repository = _repository(source.host, source, vault, keys)
-        checked = yield Step(name, repository.restic("check", *argv), assume="-", timeout_seconds=_LONG_SECONDS)
+        command = repository.restic("check", *argv)
+        checking = Step(name, command, assume="-", conclusive=_LOCKED, timeout_seconds=_LONG_SECONDS)
+        checked = yield from _unlocked(repository, checking)
         if "repository contains errors" in checked.error_output:
             first = next(iter(_DAMAGE.findall(checked.error_output)), checked.reason)
             raise CopyBroken(
@@ -212,7 +226,9 @@ class _Repository:
         # Not quiet, it says on standard output that it reads a passphrase.
         options: tuple[str, ...] = ("-q", "-r", self.address, "--cache-dir", f"{self.keys.state_directory}/restic")
         if self.address.startswith("sftp:"):
-            options = (*options, "-o", f"sftp.command={self._sftp()}")
+            # The value of `-o` is read as a line of CSV.
+            quoted = f"sftp.command={self._sftp()}".replace('"', '""')
+            options = (*options, "-o", f'"{quoted}"')
         return Command(
             self.host,
             ("env", "LC_ALL=C.UTF-8", "TZ=UTC", "restic", *options, verb, *argv),
@@ -254,6 +270,16 @@ def _repository(host: str, source: Asset, vault: Vault, keys: Keys) -> _Reposito
     return _Repository(host, address, keys)
 
 
+def _unlocked(repository: _Repository, step: Step) -> Procedure[Result]:
+    """Perform a step that others can keep out; once more without the locks of the dead when it was kept out."""
+    result = yield step
+    if not re.search(_LOCKED, result.error_output):
+        return result
+    name = f"{step.name}: drop the locks of the dead"
+    yield Step(name, repository.restic("unlock"), changes=True, timeout_seconds=_SHORT_SECONDS)
+    return (yield replace(step, name=f"{step.name}: again"))
+
+
 def _clear(host: str, folder: str, name: str) -> Procedure[None]:
     cleared = yield Step(name, Command(host, ("rm", "-rf", "--one-file-system", "--", folder)), changes=True)
     require(cleared, f"无法清除 {folder}", f"{folder} cannot be cleared")
@@ -266,9 +292,14 @@ def _require_name(archive: str) -> None:
 
 def _snapshots(repository: _Repository, vault: Vault, assume: str = "[]") -> Procedure[tuple[_Snapshot, ...]]:
     """The complete copies, oldest first."""
-    listed = yield Step(
-        "list the copies", repository.restic("snapshots", "--json"), assume=assume, timeout_seconds=_SHORT_SECONDS
+    listing = Step(
+        "list the copies",
+        repository.restic("snapshots", "--json"),
+        conclusive=_LOCKED,
+        assume=assume,
+        timeout_seconds=_SHORT_SECONDS,
     )
+    listed = yield from _unlocked(repository, listing)
     _must(repository, listed, f"无法列出备份库 {vault.id}", f"cannot list vault {vault.id}")
     return _complete(listed.output)
 
@@ -302,24 +333,34 @@ def _mark_incomplete(repository: _Repository, archive: str, made: Result) -> Pro
     note = repository.restic("backup", "--host", _HOST, "--tag", f"incomplete={lacking}", "/dev/null")
     noted = yield Step("note that the copy is incomplete", note, changes=True, timeout_seconds=_SHORT_SECONDS)
     _must(repository, noted, f"无法标明 {archive} 不完整", f"it cannot be noted that {archive} is incomplete")
-    unread = re.findall(r'"message":"([^"]*)"|^error: ([^\n]*)', made.error_output, re.MULTILINE)
-    listed = "; ".join(first or second for first, second in unread[:3])
+    unread = [str(each.get("item", "")) for each in _told(made.error_output) if each.get("message_type") == "error"]
+    listed = "; ".join(unread[:3])
     raise ProcedureFailed(
-        f"备份不完整,有文件未能读取:{listed}", f"the copy is incomplete, files could not be read: {listed}"
+        f"备份不完整,{len(unread)} 个文件未能读取:{listed}",
+        f"the copy is incomplete, {len(unread)} files could not be read: {listed}",
     )
 
 
 def _summary(output: str) -> dict[str, Any]:
     """The last line of what `backup --json` prints; the others tell how far it is."""
-    for line in reversed(output.splitlines()):
-        told: dict[str, Any] = json.loads(line)
-        if told.get("message_type") == "summary":
-            return told
+    for said in reversed(list(_told(output))):
+        if said.get("message_type") == "summary":
+            return said
     raise ProcedureFailed("restic 没有给出备份摘要", "restic gave no summary of the copy")
 
 
+def _told(output: str) -> Iterator[dict[str, Any]]:
+    """What `backup --json` says line by line; remarks between them are left out."""
+    for line in output.splitlines():
+        with suppress(ValueError):
+            said = json.loads(line)
+            if isinstance(said, dict):
+                yield said
+
+
 _IS_THERE = re.compile(r"config file already exists")
-_NO_REPOSITORY = re.compile(r"unable to open config file|Is there a repository at the following location")
+_LOCKED = r"repository is already locked[^\n]*"
+_NO_REPOSITORY = re.compile(r"unable to open config file: [^\n]*(?:does not exist|no such file)[^\n]*", re.IGNORECASE)
 _DAMAGE = re.compile(
     r"[^\n]*(?:ciphertext verification failed|hash mismatch|does not match|not found in index|invalid data returned|"
     r"pack \w+: does not exist|unexpected EOF|Unmarshal: |StreamPack: |ReadFull\(|load(?:ing)? (?:blob|tree|pack))[^\n]*"
@@ -329,7 +370,7 @@ _CAUSES = (
     (_FULL.pattern, "空间不足", "no room is left"),
     (r"all target directories/files do not exist", "源目录不存在", "No such file or directory"),
     (r"wrong password or no key found", "口令不对", "the passphrase is wrong"),
-    (r"repository is already locked[^\n]*", "另一项操作正在使用备份库", "another operation holds the vault"),
+    (_LOCKED, "另一项操作正在使用备份库", "another operation holds the vault"),
     (r"Host key verification failed", "备份库主机密钥与固定的不符", "the vault's host key is not the pinned one"),
     (r"Permission denied \([^\n]*", "备份库不接受登录密钥", "the vault does not accept the login key"),
     (r"403 Forbidden[^\n]*", "备份库不允许此操作", "the vault does not allow it"),

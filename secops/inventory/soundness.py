@@ -20,7 +20,7 @@ _HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z
 _USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 _SIZE = re.compile(r"[1-9]\d{0,8}[KMGT]?")
 _WINDOW = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
-_REMOTE_VAULT = re.compile(r"ssh://[^/\s]+/\S+")
+_REMOTE_VAULT = re.compile(r"ssh://[^/\s]+/\S+|rest:https?://[^/\s@]+/\S*")
 
 NEEDS: dict[AssetKind, tuple[str, ...]] = {
     AssetKind.WEBSITE: ("url",),
@@ -189,8 +189,18 @@ def _vault(path: KeyPath, vault: Vault, known: _Known) -> Iterator[Mistake]:
         yield (
             (*path, "location"),
             Text(
-                "应为绝对路径,或 ssh://用户@地址:端口/目录",
-                "expected an absolute path, or ssh://user@address:port/directory",
+                "应为绝对路径、ssh://用户@地址:端口/目录 或 rest:https://地址:端口/",
+                "expected an absolute path, ssh://user@address:port/directory or rest:https://address:port/",
+            ),
+        )
+    if vault.kept_in:
+        yield from _absolute((*path, "kept_in"), vault.kept_in)
+    if vault.host and not vault.directory:
+        yield (
+            path,
+            Text(
+                '需要键 "kept_in":rest: 位置没有说明备份库在主机上的目录',
+                'needs the key "kept_in": a rest: location does not say in which directory of the host the vault is',
             ),
         )
 

@@ -267,7 +267,8 @@ class Vault:
     id: str
     centre: str
     location: str
-    """A directory on `host`, or of the remote end: `ssh://user@address:port/directory`."""
+    """A directory on `host`, or of the remote end: `ssh://user@address:port/directory`, or `rest:https://address:port/`
+    of a server that speaks restic's protocol."""
     host: str = ""
     """Id of the host that keeps the directory, on which old copies are cleared and copies of copies are fetched; empty:
     each source host reaches `location` by itself."""
@@ -279,10 +280,14 @@ class Vault:
     """Id of the vault whose encrypted copies it fetches by itself, without the keys of the sources; empty: sources copy
     into it."""
     line: Line = field(default_factory=Line)
+    kept_in: str = ""
+    """The directory on `host` when the location does not name it, as an address with `rest:` does not."""
 
     @property
     def directory(self) -> str:
-        """Where it is on the host that keeps it."""
+        """Where it is on the host that keeps it; empty when nobody has said."""
+        if self.kept_in or self.location.startswith("rest:"):
+            return self.kept_in.rstrip("/")
         place = self.location.partition("://")[2] or self.location
         return f"/{place.partition('/')[2]}".rstrip("/")
 

@@ -1,6 +1,7 @@
 """The line that lets a source add copies and take none away."""
 
 import shlex
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -88,3 +89,9 @@ def test_a_vault_fetches_within_its_hours(windows: tuple[str, ...], clock: str, 
 def test_a_vault_knows_its_directory() -> None:
     assert Vault("v", "c", "ssh://u@h:22/srv/vault/").directory == "/srv/vault"
     assert Vault("v", "c", "/srv/vault").directory == "/srv/vault"
+
+
+def test_the_address_of_a_server_does_not_tell_a_directory() -> None:
+    vault = Vault("v", "c", "rest:http://192.0.2.9:8000/unit", "h")
+    assert vault.directory == ""
+    assert replace(vault, kept_in="/srv/vault/").directory == "/srv/vault"
