@@ -1,5 +1,6 @@
 """The contract of a backup engine: plans, never acts. One file in `backup/engines/`, found by itself."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from secops.model.step import Procedure, ProcedureFailed
 from secops.model.text import Text
 from secops.support.errors import BadInput
 from secops.support.plugins import plugins_in
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class CopyBroken(ProcedureFailed):
@@ -89,8 +92,8 @@ class Engine(ABC):
     kinds: ClassVar[frozenset[AssetKind]]
     needs: ClassVar[tuple[str, ...]]
     """Programs that must be on the host."""
-    products: ClassVar[frozenset[Product]] = frozenset()
-    """Which databases it copies; nothing for engines of other kinds."""
+    products: ClassVar[frozenset[Product | None]] = frozenset()
+    """Which databases it copies, None for those of a product we do not know; nothing for engines of other kinds."""
     chosen: ClassVar[bool] = False
     """Whether it is the first choice for its kinds and products; others are named by the asset (`copied_by`)."""
     options: ClassVar[type[EngineOptions]] = EngineOptions
@@ -225,6 +228,12 @@ def refuse_moment(engine: Engine, until: datetime | None) -> None:
         raise ProcedureFailed(
             f"引擎 {engine.name} 只能恢复到备份时刻", f"engine {engine.name} restores to the moments of its copies only"
         )
+
+
+def refuse_name(archive: str) -> None:
+    """Raises ProcedureFailed for what is no name of an archive: it stands in paths and in command lines."""
+    if not _SAFE_NAME.fullmatch(archive):
+        raise ProcedureFailed(f"备份名 {archive!r} 不可用", f"{archive!r} cannot be the name of a copy")
 
 
 def _copies(engine: Engine, asset: Asset) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from backup.engine import Copied, Engine, Keys, Stock, refuse_moment
+from backup.engine import Copied, Engine, Keys, Stock, refuse_moment, refuse_name
 from backup.engines.borg import borg
 from backup.listing import take_manifest
 from backup.manifest import Manifest
@@ -30,6 +30,7 @@ class Staged(Engine):
 
     def backup(self, source: Asset, vault: Vault, keys: Keys, archive: str, taken: datetime) -> Procedure[Copied]:
         """What is in the vault under that name is the copy, and its manifest that of the vault: nothing is staged."""
+        refuse_name(archive)
         yield from borg.prepare(source, vault, keys)
         if archive in (yield from borg.points(source, vault, keys)):
             # Nothing is read but the vault; the path of a database may be a file.

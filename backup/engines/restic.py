@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from backup.directories import fresh_directory
-from backup.engine import Copied, CopyBroken, Engine, Keys, Stock, refuse_moment
+from backup.engine import Copied, CopyBroken, Engine, Keys, Stock, refuse_moment, refuse_name
 from backup.programs import probe, refuse_missing
 from backup.ssh import ssh_argv
 from secops.model.city import Asset, AssetKind, Vault
@@ -64,7 +64,7 @@ class Restic(Engine):
 
     def backup(self, source: Asset, vault: Vault, keys: Keys, archive: str, taken: datetime) -> Procedure[Copied]:
         repository = _repository(source.host, source, vault, keys)
-        _require_name(archive)
+        refuse_name(archive)
         looking = Step(
             "look whether the copy is there",
             repository.restic("snapshots", "--json"),
@@ -285,11 +285,6 @@ def _clear(host: str, folder: str, name: str) -> Procedure[None]:
     require(cleared, f"无法清除 {folder}", f"{folder} cannot be cleared")
 
 
-def _require_name(archive: str) -> None:
-    if not _SAFE_NAME.fullmatch(archive):
-        raise ProcedureFailed(f"备份名 {archive!r} 不可用", f"{archive!r} cannot be the name of a copy")
-
-
 def _snapshots(repository: _Repository, vault: Vault, assume: str = "[]") -> Procedure[tuple[_Snapshot, ...]]:
     """The complete copies, oldest first."""
     listing = Step(
@@ -306,7 +301,7 @@ def _snapshots(repository: _Repository, vault: Vault, assume: str = "[]") -> Pro
 
 def _snapshot(repository: _Repository, vault: Vault, archive: str) -> Procedure[_Snapshot]:
     """The copy of that name; CopyBroken when it is gone."""
-    _require_name(archive)
+    refuse_name(archive)
     sample = json.dumps([{"id": archive, "short_id": "", "time": "", "paths": ["/"], "tags": [f"archive={archive}"]}])
     for one in (yield from _snapshots(repository, vault, sample)):
         if one.archive == archive:
@@ -343,9 +338,9 @@ def _mark_incomplete(repository: _Repository, archive: str, made: Result) -> Pro
 
 def _summary(output: str) -> dict[str, Any]:
     """The last line of what `backup --json` prints; the others tell how far it is."""
-    for said in reversed(list(_told(output))):
-        if said.get("message_type") == "summary":
-            return said
+    summaries = [said for said in _told(output) if said.get("message_type") == "summary"]
+    if summaries:
+        return summaries[-1]
     raise ProcedureFailed("restic 没有给出备份摘要", "restic gave no summary of the copy")
 
 

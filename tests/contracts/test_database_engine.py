@@ -49,7 +49,7 @@ def pairs() -> list[str]:
         f"{engine.name}-{lab.name}"
         for lab in labs().values()
         for engine in engines().values()
-        if lab.product in engine.products
+        if lab.product in engine.products and (None not in engine.products or engine.name in lab.told)
     ]
 
 

@@ -3,6 +3,7 @@
 import random
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from backup.engine import Copied, CopyBroken, Engine, archive_name, engines
 from backup.listing import take_manifest
 from backup.manifest import Manifest, compare
-from secops.model.city import AssetKind
+from secops.model.city import AssetKind, CopiedBy
 from secops.model.step import LOCAL, ProcedureFailed
 from tests.backup.performing import Performing
 from tests.backup.shelf import FIRST, PASSPHRASE, Shelf, later, make_shelf
@@ -19,6 +20,9 @@ from tests.backup.trees import make_tree
 pytestmark = pytest.mark.slow
 
 _FOR_TREES = {name: engine for name, engine in engines().items() if AssetKind.FILE_TREE in engine.kinds}
+
+_TOLD = {"command": {"dump": ("cp", "-a", "--", "{path}/.", "{folder}")}}
+"""What the source tells the engines that must be told something."""
 
 
 @pytest.fixture(params=sorted(_FOR_TREES))
@@ -44,8 +48,10 @@ def performing(tmp_path: Path, home: Path) -> Iterator[Performing]:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    return make_shelf(tmp_path)
+def shelf(tmp_path: Path, engine: Engine) -> Shelf:
+    shelf = make_shelf(tmp_path)
+    told = CopiedBy(engine.name, _TOLD.get(engine.name, {}))
+    return replace(shelf, source=replace(shelf.source, copied_by=told))
 
 
 def copy(performing: Performing, engine: Engine, shelf: Shelf, archive: str = "one", minutes: int = 0) -> Copied:
@@ -242,8 +248,9 @@ def test_a_bad_name_of_a_copy_is_refused(engine: Engine, performing: Performing,
     assert performing.changed == []
 
 
-def test_names_of_copies_sort_by_time(shelf: Shelf) -> None:
-    names = [archive_name(shelf.source, later(minutes)) for minutes in (0, 1, 600, 6000)]
+def test_names_of_copies_sort_by_time(tmp_path: Path) -> None:
+    source = make_shelf(tmp_path).source
+    names = [archive_name(source, later(minutes)) for minutes in (0, 1, 600, 6000)]
     assert names == sorted(names)
     assert names[0] == "site-20261122T080000Z"
 

@@ -40,7 +40,7 @@ class RunningDatabase(ABC):
         """A second one of what was restored into a folder."""
         subprocess.run(["cp", "-a", str(folder), str(to)], check=True)
 
-    def options(self, engine: str) -> Mapping[str, str]:
+    def options(self, engine: str) -> Mapping[str, str | tuple[str, ...]]:
         """What the asset tells that engine."""
         return {}
 
@@ -60,6 +60,8 @@ class DatabaseLab(ABC):
     product: Product
     needs: tuple[str, ...]
     """Programs that the server and its client are."""
+    told: tuple[str, ...] = ()
+    """The engines for any product that `options` tells how to copy this one."""
 
     @abstractmethod
     def running(self) -> AbstractContextManager[RunningDatabase]:

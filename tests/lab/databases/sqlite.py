@@ -35,6 +35,9 @@ class SqliteFile(RunningDatabase):
     def notes_in(self, folder: Path) -> set[str]:
         return SqliteFile(folder / "database.sqlite").notes()
 
+    def options(self, engine: str) -> Mapping[str, str | tuple[str, ...]]:
+        return {"dump": ("sqlite3", "{path}", "VACUUM INTO '{folder}/database.sqlite'")} if engine == "command" else {}
+
     def tried_with(self) -> Mapping[str, str]:
         return {
             "question": "SELECT text FROM note WHERE text = 'wanted'",
@@ -54,4 +57,4 @@ class _Lab(DatabaseLab):
             yield database
 
 
-lab = _Lab("sqlite", Product.SQLITE, ("sqlite3",))
+lab = _Lab("sqlite", Product.SQLITE, ("sqlite3",), told=("command",))
