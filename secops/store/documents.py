@@ -68,7 +68,8 @@ def weakness_of(fields: dict[str, Any]) -> Weakness:
     fields["weakness_class"] = WeaknessClass(fields["weakness_class"])
     fields["severity"] = Severity(fields["severity"])
     for name in ("title", "reason", "mend"):
-        fields[name] = Text(**fields[name])
+        said = fields[name]
+        fields[name] = Text(said["zh"], said["en"])
     for name in ("locator", "clauses"):
         fields[name] = tuple(fields[name])
     return Weakness(**fields)

@@ -1,42 +1,61 @@
 """Exact search for any piece of a text with what every Elasticsearch has: words between spaces, and phrases of them.
 
-A text is written as its trigrams in order, each a word of its own: `abcd` as `abc bcd cd\\z d\\z\\z`. A piece of three
-characters and more is in the text exactly when its trigrams stand there one behind the other: a phrase. A shorter one
-is the beginning of one of its trigrams. What could not stand in a word, spaces above all, is written with a backslash.
+A text is written as its trigrams in order, each a word of its own: `abcd` as `abc bcd cdE dEE`, E for the end. A piece
+of three characters and more is in the text exactly when its trigrams stand there one behind the other: a phrase. A
+shorter one is the beginning of one of its trigrams. What could not stand in a word, spaces above all, is written as a
+character that nobody uses; should somebody do so, that one is written as two.
 """
 
+import sys
 import unicodedata
+from array import array
+from collections.abc import Sequence
 from operator import add
 
 from secops.store.elasticsearch_json import Document
 from secops.store.query import folded
 
 _MARK = "\\"
-_END = f"{_MARK}z"
 _LAST_SPACE = 0x3000
+_FIRST_OF_OURS = 0x10FF00
+"""From here on characters are private to whoever writes, and stand for what may separate words."""
+_WIDE = f"utf-32-{sys.byteorder[:1]}e"
+_SPACE = array("I", [ord(" ")])
 
 
-def _codes() -> dict[str, str]:
-    """For each character that may separate words, in any version of Unicode, and the mark: two that do not."""
+def _codes() -> dict[int, str]:
+    """For each character that may separate words, in any version of Unicode, the mark and the end: one of ours."""
     spaces = [
         one for one in map(chr, range(_LAST_SPACE + 1)) if one.isspace() or unicodedata.category(one).startswith("Z")
     ]
-    apart = [_MARK, "\u180e", *spaces]
-    assert len(apart) < ord("z") - ord("A")
-    return {one: f"{_MARK}{chr(ord('A') + number)}" for number, one in enumerate(apart)}
+    return {ord(one): chr(_FIRST_OF_OURS + number) for number, one in enumerate([_MARK, "\u180e", *spaces])}
 
 
 _CODES = _codes()
+_END = chr(_FIRST_OF_OURS + len(_CODES))
 
 
 def trigrams(text: str) -> str:
     """What is written to the index for a text."""
-    return _joined([*_coded(text), _END, _END])
+    characters = folded(text)
+    if not characters:
+        return ""
+    # The same as joining them, three times as fast: a scan writes hundreds of thousands of texts.
+    if characters.isascii():
+        written = characters.replace(" ", _CODES[ord(" ")]).replace(_MARK, _CODES[ord(_MARK)])
+    elif ord(max(characters)) < _FIRST_OF_OURS:
+        written = characters.translate(_CODES)
+    else:
+        return _joined([*_apart(characters), _END, _END])
+    coded = array("I", f"{written}{_END}{_END}".encode(_WIDE, "surrogatepass"))
+    words = _SPACE * (4 * (len(coded) - 2))
+    words[0::4], words[1::4], words[2::4] = coded[:-2], coded[1:-1], coded[2:]
+    return words[:-1].tobytes().decode(_WIDE, "surrogatepass")
 
 
 def holds(field: str, sought: str) -> Document:
     """Whether the piece, which is not empty, stands in one of the texts of the field."""
-    codes = _coded(sought)
+    codes = _apart(folded(sought))
     if len(codes) < 3:
         return {"prefix": {field: "".join(codes)}}
     return {"match_phrase": {field: _joined(codes)}}
@@ -46,10 +65,10 @@ MAPPING: Document = {"type": "text", "analyzer": "whitespace", "norms": False}
 """Of a field that holds trigrams."""
 
 
-def _coded(text: str) -> list[str]:
-    characters = folded(text)
-    return list(map(_CODES.get, characters, characters))
+def _apart(characters: str) -> list[str]:
+    """Each character as it is written."""
+    return [_MARK + one if ord(one) >= _FIRST_OF_OURS else _CODES.get(ord(one), one) for one in characters]
 
 
-def _joined(codes: list[str]) -> str:
+def _joined(codes: Sequence[str]) -> str:
     return " ".join(map(add, map(add, codes, codes[1:]), codes[2:]))

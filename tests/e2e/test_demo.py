@@ -80,12 +80,12 @@ def test_keep_leaves_it_standing_until_it_is_ended(room: Path) -> None:
         assert listed.returncode == 0, listed.stderr
         assert "http-headers" in listed.stdout
         points = subprocess.run(
-            command("--home", home, "backup", "points", "convenience-01-content", "--json"),
+            command("--home", home, "backup", "list", "convenience-01-content", "--json"),
             capture_output=True,
             text=True,
             timeout=60,
         )
-        verdicts = [point["verdict"]["clean"] for point in json.loads(points.stdout)]
+        verdicts = [point["verdict"]["clean"] for point in json.loads(points.stdout)["points"]]
         # Before the intrusion, with the intruder in it, and again after the restore, which nobody has verified yet.
         assert verdicts == ["unknown"] * 3 + ["no"] * 3 + ["yes"] * 3
     finally:

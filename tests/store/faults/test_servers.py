@@ -1,6 +1,5 @@
 """Servers that are away, busy, read-only or half gone: nothing is lost, nothing doubled."""
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +32,7 @@ from tests.store.faults.scans import scan
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("elasticsearch")]
 
-AWAY_SECONDS = 60.0 if os.environ.get("JINDUN_LONG_TESTS") else 3.0
+AWAY_SECONDS = 60.0
 SCANS_WHILE_AWAY = 12
 BECAUSE = Text("因为", "because")
 MOVED = id_of("/1", "a0")
