@@ -25,6 +25,10 @@ class Staged(Engine):
     def stage(self, source: Asset, keys: Keys, folder: str, taken: datetime) -> Procedure[None]:
         """Have a consistent copy of the source written into `folder` on its host, which is there and empty."""
 
+    def stage_for(self, vault: Vault, source: Asset, keys: Keys, folder: str, taken: datetime) -> Procedure[None]:
+        """The same when it matters which vault the copy is for."""
+        yield from self.stage(source, keys, folder, taken)
+
     def prepare(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[None]:
         yield from borg.prepare(source, vault, keys)
 
@@ -52,7 +56,7 @@ class Staged(Engine):
     def _stage_and_keep(
         self, source: Asset, vault: Vault, keys: Keys, folder: str, archive: str, taken: datetime
     ) -> Procedure[Copied]:
-        yield from self.stage(source, keys, folder, taken)
+        yield from self.stage_for(vault, source, keys, folder, taken)
         manifest = yield from take_manifest(source.host, folder, "list what was staged", assume=Manifest(()))
         copied = yield from borg.backup(replace(source, path=folder), vault, keys, archive, taken)
         return replace(copied, manifest=manifest)
