@@ -124,7 +124,7 @@ class _Drill:
         if policy:
             facts += [
                 (Text("目标(本地策略)", "targets (local policy)"), _targets(policy)),
-                *((Text("依据", "basis"), f"{basis.standard} {basis.item}") for basis in policy.basis),
+                *((Text("依据", "basis"), basis.name) for basis in policy.basis),
                 (Text("演练周期", "drilled every"), format_duration(policy.drill_every)),
             ]
         return Section(Text("6 灾难恢复规划", "6 Planning"), (_facts(facts),))

@@ -243,6 +243,8 @@ def _settings(place: _Place, all_places: list[_Place]) -> dict[str, object]:
         "cluster.max_shards_per_node": 5000,
         # The disk of a developer is fuller than that of a server.
         "cluster.routing.allocation.disk.threshold_enabled": "false",
+        # A look at the disk may lift the blocks of full ones, also those that a test has set: see `block_as_full`.
+        "cluster.info.update.interval": "10s",
         **({"discovery.type": "single-node"} if len(all_places) == 1 else together),
     }
 
@@ -297,3 +299,20 @@ def _wait_until_ready(server: Server) -> None:
 def _stop(node: Node, process: "subprocess.Popen[bytes]") -> None:
     node.kill()
     process.wait()
+
+
+def block_as_full(administrator: Elasticsearch, pattern: str) -> None:
+    """Block indices as a server with a full disk does; for good, also while the server still looks at its disk."""
+    block = {"index.blocks.read_only_allow_delete": True}
+    administrator.indices.put_settings(index=pattern, settings=block)
+    quiet_until = time.monotonic() + _LOOK_SECONDS
+    while time.monotonic() < quiet_until:
+        time.sleep(0.2)
+        told = administrator.indices.get_settings(index=pattern)
+        if not all("blocks" in one["settings"]["index"] for one in told.values()):
+            administrator.indices.put_settings(index=pattern, settings=block)
+            quiet_until = time.monotonic() + _LOOK_SECONDS
+
+
+_LOOK_SECONDS = 11.0
+"""A little more than passes between two looks."""

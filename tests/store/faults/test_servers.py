@@ -20,6 +20,7 @@ from tests.contracts.evaluations import evaluation, id_of, weakness
 from tests.lab.elasticsearch import (
     MISSING,
     available,
+    block_as_full,
     connect,
     restartable_elasticsearch,
     running_cluster,
@@ -156,8 +157,7 @@ def test_an_index_that_is_read_only_for_a_while(indices: Indices, tmp_path: Path
         open_store(indices.server.name, tmp_path, indices.prefix, clock, patience_seconds=0.3) as store,
     ):
         feed(store, range(2))
-        block = {"index.blocks.read_only_allow_delete": True}
-        administrator.indices.put_settings(index=f"{indices.alias(kind)}-*", settings=block)
+        block_as_full(administrator, f"{indices.alias(kind)}-*")
         for number in range(2, 5):
             assert store.record(f"s{number:03}", scan(number)).waiting == 8
         assert store.get(id_of("/1", "a0")), "reading goes on"
