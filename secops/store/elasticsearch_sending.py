@@ -139,7 +139,8 @@ class Sender:
             self.pace.slower()
         else:
             self.pace.well()
-        if any(result.status in (Status.OK, Status.CONFLICT) for result in results):
-            # A conflict is often what a lost answer leaves behind.
+        told = {result.status for result in results}
+        # A conflict is often what a lost answer leaves behind; beside a block it is only the same again.
+        if told & {Status.OK, Status.CONFLICT} and Status.BLOCKED not in told:
             self.patience.progress()
         return results

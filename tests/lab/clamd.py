@@ -47,9 +47,11 @@ def running_clamd() -> Iterator[str]:
             folder.chmod(0o755)
             shutil.chown(folder / "run", _NOBODY)
             start = ("setpriv", f"--reuid={_NOBODY}", "--clear-groups", *start)
-        daemon = subprocess.Popen(start, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        output = folder / "output"
+        with output.open("wb") as said:
+            daemon = subprocess.Popen(start, stdout=said, stderr=said)
         try:
-            yield _answering(folder / "run" / "clamd.sock", daemon)
+            yield _answering(folder / "run" / "clamd.sock", daemon, output)
         finally:
             daemon.send_signal(signal.SIGKILL)
             daemon.wait(10)
@@ -72,10 +74,10 @@ def _lay_out(folder: Path) -> Path:
     return configuration
 
 
-def _answering(path: Path, daemon: "subprocess.Popen[bytes]") -> str:
+def _answering(path: Path, daemon: "subprocess.Popen[bytes]", output: Path) -> str:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
-        assert daemon.poll() is None, "clamd ended at once"
+        assert daemon.poll() is None, f"clamd ended at once: {output.read_text()}"
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.connect(str(path))

@@ -217,6 +217,7 @@ def test_cookies(payload: str) -> None:
             {"a": "1", payload: "2", "c": "3"},
             {"a": "1", "c": "3"},  # the payload is itself the name of another cookie
             {"a": "2", "c": "3"},
+            {"a": "1", "c": "2"},
         )
 
 

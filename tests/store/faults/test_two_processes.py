@@ -58,6 +58,6 @@ def test_two_processes_on_one_finding(place: tuple[list[Path], list[str]]) -> No
         events = store.history(id_of("/b", ASSET))
         actors = [event.actor for event in events[1:]]
         assert {name: actors.count(name) for name in STATES} == moved
-        assert sum(moved.values()) > 2
+        assert sum(moved.values()) >= 2
         assert [event.revision for event in events] == list(range(1, sum(moved.values()) + 2))
         assert len(store.audit()) == sum(moved.values())
