@@ -69,7 +69,7 @@ def _lay_out(folder: Path) -> Path:
     configuration = folder / "clamd.conf"
     configuration.write_text(
         f"DatabaseDirectory {signatures}\nLocalSocket {run}/clamd.sock\nTemporaryDirectory {run}\n"
-        "Foreground yes\nMaxThreads 4\nStreamMaxLength 2M\nLogFile {run}/log\n"
+        f"Foreground yes\nMaxThreads 4\nStreamMaxLength 2M\nLogFile {run}/log\n"
     )
     return configuration
 
