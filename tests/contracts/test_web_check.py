@@ -12,6 +12,7 @@ import pytest
 from scanners.web.finding_points import Learned, points_of
 from scanners.web.message import Answer, Failure, Reason, Request
 from scanners.web.probing.check import PageCheck, PointCheck
+from scanners.web.probing.driver import MOST_REQUESTS as MOST_OF_ALL
 from scanners.web.probing.found import page_checks, passive_checks, point_checks
 from scanners.web.probing.page import Page
 from scanners.web.probing.trial import Ask, Session
@@ -24,8 +25,6 @@ POINT_CHECKS, PAGE_CHECKS = point_checks(), page_checks()
 EVERY: dict[str, WebCheck] = {**POINT_CHECKS, **PAGE_CHECKS, **passive_checks()}
 MOST_REQUESTS = 45
 """For one check at one point where nothing is wrong."""
-MOST_OF_A_RESTLESS_SITE = 80
-"""Where each late answer, and each difference, has to be looked at again."""
 FORM = (("Content-Type", "application/x-www-form-urlencoded"), ("Cookie", "sid=a1b2c3d4e5f6"))
 MULTIPART = b'--b\r\nContent-Disposition: form-data; name="f"; filename="a.png"\r\nContent-Type: image/png\r\n\r\nx\r\n--b--\r\n'
 REQUESTS = {
@@ -99,6 +98,7 @@ def test_names_are_unique_over_all_kinds() -> None:
 @pytest.mark.parametrize("site", HARMLESS, ids=lambda site: site.__name__)
 @pytest.mark.parametrize("check", POINT_CHECKS.values(), ids=POINT_CHECKS)
 def test_a_harmless_site_has_nothing_at_any_point(check: PointCheck, site: Site) -> None:
+    CHANCE.seed(f"{check.name} {site.__name__}")
     for request in REQUESTS.values():
         page = Page(request, site(request))
         for point in points_of(TARGET, request, learned=Learned()):
@@ -110,13 +110,14 @@ def test_a_harmless_site_has_nothing_at_any_point(check: PointCheck, site: Site)
                 check.probe(point, page, trial(check.name, baits=baits)), site, listener=baits, asked=asked
             )
             assert done.verdict is None, (point.parameter, done.verdict)
-            most = MOST_OF_A_RESTLESS_SITE if site in (never_the_same, is_garbage) else MOST_REQUESTS
+            most = MOST_OF_ALL if site in (never_the_same, is_garbage) else MOST_REQUESTS
             assert len(asked) <= most, (point.parameter, len(asked))
 
 
 @pytest.mark.parametrize("site", HARMLESS, ids=lambda site: site.__name__)
 @pytest.mark.parametrize("check", PAGE_CHECKS.values(), ids=PAGE_CHECKS)
 def test_a_harmless_site_has_nothing_on_any_page(check: PageCheck, site: Site) -> None:
+    CHANCE.seed(f"{check.name} {site.__name__}")
     for request in REQUESTS.values():
         page = Page(request, site(request))
         baits = Baited()

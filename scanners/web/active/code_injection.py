@@ -57,7 +57,7 @@ class CodeInjection(PointCheck):
         for language, form in _sleeping():
             line = yield from obeys(trial, delayed(point, form), page.seconds)
             if line:
-                because = line.because(7)
+                because = line.because
                 sentence = Text(f"{because.zh};执行的是 {language} 代码", f"{because.en}; the code is {language}")
                 return Verdict(sentence, {"payload": filled(form, 2)}, rule="time")
         return None

@@ -43,7 +43,7 @@ class CommandInjection(PointCheck):
         for form in _commands(point, _SLEEPS):
             line = yield from obeys(trial, delayed(point, form), page.seconds)
             if line:
-                return Verdict(line.because(7), {"payload": filled(form, 2)}, rule="time")
+                return Verdict(line.because, {"payload": filled(form, 2)}, rule="time")
         for form in list(_commands(point, BAIT))[:3]:
             taken = yield from takes(trial, baited(point, form, _asking))
             if taken:

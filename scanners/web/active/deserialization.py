@@ -138,7 +138,7 @@ def _complained(complaint: Complaint) -> Verdict:
 
 
 def _waited(line: Line, payload: str) -> Verdict:
-    because = line.because(7)
+    because = line.because
     sentence = Text(f"反序列化时执行了等待代码:{because.zh}", f"building the object ran code that waits: {because.en}")
     return Verdict(sentence, {"payload": payload}, rule="time")
 

@@ -103,7 +103,7 @@ def _works(trial: Trial, point: Point, payload: str, page: Page) -> Generator[As
 
 
 def _verdict(line: Line, database: str, payload: str) -> Verdict:
-    because = line.because(7)
+    because = line.because
     return Verdict(
         Text(f"{because.zh};数据库类型像是 {database}", f"{because.en}; the database looks like {database}"),
         {"payload": payload, "database": database},

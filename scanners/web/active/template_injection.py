@@ -66,7 +66,7 @@ class TemplateInjection(PointCheck):
         for form in _SLEEPS:
             line = yield from obeys(trial, delayed(point, form), page.seconds)
             if line:
-                return Verdict(line.because(7), {"payload": filled(form, 2)}, rule="time")
+                return Verdict(line.because, {"payload": filled(form, 2)}, rule="time")
         return None
 
 

@@ -25,7 +25,7 @@ class Examination:
     found: list[tuple[str, Found]] = field(default_factory=list)
     """By check."""
     counts: dict[str, list[int]] = field(default_factory=dict)
-    """By check: tried, without a whole answer, not allowed by the profile, requests."""
+    """By check: tried, undecided for want of a whole or of a steady answer, not allowed by the profile, requests."""
     trouble: Text | None = None
 
     def keep(self, examined: Examined, url: str, point: Point | None = None) -> None:
@@ -33,7 +33,7 @@ class Examination:
         check, done = examined.check, examined.performed
         counts = self.counts.setdefault(check.name, [0, 0, 0, 0])
         counts[0] += 1
-        counts[1] += bool(done.failures) and done.verdict is None
+        counts[1] += bool(done.failures or done.exhausted) and done.verdict is None
         counts[2] += done.refused is not None and done.verdict is None
         counts[3] += done.sent
         if done.verdict is not None:
@@ -81,7 +81,8 @@ def _verdict(
         return Outcome.SKIPPED, Text("站点上没有适用之处", "there is nothing on the site that it applies to")
     if failed > _MOST_FAILED * tried:
         return Outcome.UNREACHABLE, Text(
-            f"{tried} 处中有 {failed} 处没有完整应答", f"at {failed} of {tried} places there was no whole answer"
+            f"{tried} 处中有 {failed} 处没有完整或稳定的应答",
+            f"at {failed} of {tried} places there was no whole or no steady answer",
         )
     if refused == tried:
         return Outcome.SKIPPED, Text("扫描档位不允许", "the profile of the scan does not allow it")

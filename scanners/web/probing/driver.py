@@ -10,6 +10,8 @@ from scanners.web.probing.trial import Ask, Hits, Listen, Probing
 from scanners.web.probing.weakness import Verdict
 from secops.model.text import Text
 
+MOST_REQUESTS = 80
+"""Of one check at one place. Where answers are steady, half of them are enough."""
 _LEVELS = tuple(Safety)
 
 
@@ -39,12 +41,15 @@ class Performed:
     """The level that the profile of the scan does not allow, of what was therefore not sent."""
     failures: list[Failure] = field(default_factory=list)
     """Of requests that got no whole answer."""
+    exhausted: bool = False
+    """It would have needed more requests than a check may send: nothing was decided."""
 
 
 async def perform(
     probing: Probing, send: Sender, *, allowed: Safety = Safety.NORMAL, listener: Listener | None = None
 ) -> Performed:
-    """Run a check to its end. What the profile does not allow is answered by a failure, and not sent."""
+    """Run a check to its end, or to that of its budget. What the profile does not allow is answered by a failure, and
+    not sent."""
     done = Performed()
     got: Page | Hits | None = None
     try:
@@ -52,6 +57,9 @@ async def perform(
             wanted = probing.send(got) if got is not None else next(probing)
             if isinstance(wanted, Listen):
                 got = await listener.hits(wanted.token, wanted.seconds) if listener else ()
+            elif done.sent >= MOST_REQUESTS:
+                done.exhausted = True
+                return done
             else:
                 got = await _asked(wanted, send, allowed, done)
     except StopIteration as end:

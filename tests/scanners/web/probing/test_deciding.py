@@ -13,8 +13,9 @@ from scanners.web.message import Answer, Failure, Reason, Request
 from scanners.web.probing.computed import computes
 from scanners.web.probing.delays import line_through, obeys
 from scanners.web.probing.difference import depends, telling, words_of
+from scanners.web.probing.driver import MOST_REQUESTS
 from scanners.web.probing.taken import takes
-from scanners.web.probing.trial import Ask, Bait, Effect, Purpose
+from scanners.web.probing.trial import Ask, Bait, Effect, Probing, Purpose
 from secops.model.text import Text
 from tests.scanners.web.probing.performing import Baited, answered, page, performed, point, trial
 
@@ -93,7 +94,7 @@ def test_a_line_never_misses_by_less_than_it_says(points: list[tuple[float, floa
         assert abs(y - line.start_seconds - line.slope * x) <= line.worst_miss_seconds + 1e-9
 
 
-def obeying(answer_seconds) -> object:
+def obeying(answer_seconds, steady: bool = True) -> object:
     """Whether a site whose answers take so long obeys; the request carries the delay."""
 
     def inject(seconds: float) -> Request:
@@ -102,7 +103,7 @@ def obeying(answer_seconds) -> object:
     def site(request: Request) -> Answer:
         return answered(request, seconds=answer_seconds(float(payload_of(request))))
 
-    return performed(obeys(trial(), inject, 0.05), site).verdict
+    return performed(obeys(trial(), inject, 0.05, steady), site).verdict
 
 
 def test_answers_as_late_as_told_are_told() -> None:
@@ -118,6 +119,22 @@ def test_some_jitter_is_forgiven() -> None:
 def test_a_slow_site_does_not_obey(seed: int) -> None:
     chance = random.Random(seed)
     assert not obeying(lambda delay: chance.choice([0.1, 0.8, 1.5, 2.5]))
+
+
+@pytest.mark.parametrize("steady", [True, False])
+def test_a_restless_site_does_not_obey_by_chance(steady: bool) -> None:
+    chance = random.Random(3)
+    assert not any(obeying(lambda delay: chance.random() * 2, steady) for _ in range(1000))
+
+
+def test_a_check_that_never_comes_to_an_end_is_ended_undecided() -> None:
+    def endless() -> Probing:
+        while True:
+            yield from trial().ask(Request("GET", "/"))
+
+    asked: list[Ask] = []
+    done = performed(endless(), lambda request: answered(request), asked=asked)
+    assert (done.verdict, done.exhausted, len(asked)) == (None, True, MOST_REQUESTS)
 
 
 def test_a_site_that_is_always_late_does_not_obey() -> None:
