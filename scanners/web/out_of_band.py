@@ -150,11 +150,7 @@ class OutOfBand:
         for task in others:
             task.cancel()
         laid = (self._laid[token] for token in tokens)
-        return tuple(
-            Interaction(hit.token, hit.protocol, hit.request.encode("latin-1", "replace"), peer=hit.peer)
-            for one in laid
-            for hit in one.hits
-        )
+        return tuple(interaction_of(hit) for one in laid for hit in one.hits)
 
     def note(self, protocol: str, peer: str, where: str, request: str) -> None:
         """Somebody asked; `where` is searched for tokens."""
@@ -204,6 +200,11 @@ class OutOfBand:
             return question[:2] + struct.pack("!HHHHH", _ANSWERED, 1, 0, 0, 0) + asked
         record = b"\xc0\x0c" + struct.pack("!HHIH", _A, _IN, 0, 4) + address
         return question[:2] + struct.pack("!HHHHH", _ANSWERED, 1, 1, 0, 0) + asked + record
+
+
+def interaction_of(hit: Hit) -> Interaction:
+    """A hit as templates know it."""
+    return Interaction(hit.token, hit.protocol, hit.request.encode("latin-1", "replace"), peer=hit.peer)
 
 
 class _Names(asyncio.DatagramProtocol):

@@ -346,9 +346,10 @@ class _WebScan:
 
     def _amend(self, entry: Entry) -> None:
         """One that has ended, ended otherwise."""
-        at = next(at for at, one in enumerate(self._entries) if (one.site, one.check) == (entry.site, entry.check))
-        self._ledger.amend(self._entries[at], entry)
-        self._entries[at] = entry
+        same = (at for at, one in enumerate(self._entries) if (one.site, one.check) == (entry.site, entry.check))
+        if (at := next(same, None)) is not None:
+            self._ledger.amend(self._entries[at], entry)
+            self._entries[at] = entry
         if self._journal is not None:
             self._journal.amend(entry)
 
@@ -426,6 +427,8 @@ class _WebScan:
                 await self._run_templates(client, recorded, unchanged, seed, listener, sessions)
                 if wish.checks and not wish.jobs:
                     await self._run_checks(client, recorded, seed, sessions, listener)
+                if listener is not None:
+                    await self._hear_late(listener)
             self._ledger.stopped = guard.stop.is_set()
         self._watch(self._state())
 
@@ -520,16 +523,15 @@ class _WebScan:
         async with asyncio.TaskGroup() as group:
             for site in self.assigned:
                 group.create_task(one(site))
-        if listener is not None:
-            await self._hear_late(listener)
 
     async def _hear_late(self, listener: OutOfBand) -> None:
         """What somebody was made to ask for may be asked for when all checks are over."""
-        last = max((checks.last_bait for checks in self._checked), default=float("-inf"))
+        laid: list[Campaign | SiteChecks] = [*([self._campaign] if self._campaign else []), *self._checked]
+        last = max((one.last_bait for one in laid), default=float("-inf"))
         await asyncio.sleep(max(0.0, last + self._wish.late_seconds - monotonic()))
         late = listener.late()
-        for checks in self._checked:
-            for entry in checks.heard_late(late):
+        for one in laid:
+            for entry in one.heard_late(late):
                 self._amend(entry)
 
     async def _check_site(

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from time import monotonic
 from typing import Protocol
 
 from scanners.web.campaign.ended import Ended
@@ -15,8 +16,10 @@ from scanners.web.campaign.ledger import Entry
 from scanners.web.campaign.repertoire import Repertoire
 from scanners.web.campaign.site_run import Hears, Manner, SiteRun
 from scanners.web.client import Client
+from scanners.web.out_of_band import Late, interaction_of
 from scanners.web.sessions.keeper import SessionKeeper
 from scanners.web.templates.out_of_band import OutOfBand
+from scanners.web.templates.running import Awaited
 from scanners.web.templates.site import Site
 
 _SITES_AT_ONCE = 8
@@ -72,6 +75,9 @@ class Campaign:
     keeper: SessionKeeper | None = None
     """Who is logged in at one of the sites."""
     running: list[SiteRun] = field(default_factory=list)
+    last_bait: float = float("-inf")
+    """When a template ended that still waits for a call."""
+    _awaiting: list[tuple[Entry, tuple[Awaited, ...]]] = field(default_factory=list)
 
     async def run(self, assignments: Iterable[Assignment], at_once: int = _SITES_AT_ONCE) -> None:
         """Until every template has ended on its sites. Raises what is our bug."""
@@ -147,7 +153,30 @@ class Campaign:
         tally.fingerprints[str(ended.site)] = tuple(sorted(ended.gate.seen))
 
     def _tell(self, ended: Ended) -> None:
-        self.on_entry(entry_of_ended(ended))
+        entry = entry_of_ended(ended)
+        self.on_entry(entry)
+        if ended.awaited:
+            self._awaiting.append((entry, ended.awaited))
+            self.last_bait = monotonic()
+
+    def heard_late(self, late: Iterable[Late]) -> list[Entry]:
+        """Entries that are other ones now: the site called when their template was over."""
+        calls = [interaction_of(one.hit) for one in late]
+        amended = []
+        for entry, awaited in self._awaiting if calls else ():
+            matches = [
+                match
+                for one in awaited
+                for call in calls
+                if call.token in one.tokens
+                for match in one.complete(call)
+            ]
+            found = {(one.rule, one.matcher, one.url): one for match in matches for one in of_match(match)}
+            for known in entry.found:
+                found.pop((known.rule, known.matcher, known.url), None)
+            if found:
+                amended.append(entry.called_back(found.values()))
+        return amended
 
 
 def entry_of_ended(ended: Ended) -> Entry:

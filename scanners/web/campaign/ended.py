@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from scanners.web.templates.model import Template
-from scanners.web.templates.running import Match
+from scanners.web.templates.running import Awaited, Match
 from secops.model.outcome import Outcome
 from secops.model.text import Text
 
@@ -22,3 +22,5 @@ class Ended:
     """Requests that it asked for; those that others had asked before are among them."""
     discarded: int = 0
     """Matches that did not hold: a random path gives them as well, or they did not happen again."""
+    awaited: tuple[Awaited, ...] = ()
+    """What a call that comes late would still complete."""

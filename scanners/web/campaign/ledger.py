@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scanners.web.campaign.found import Found
@@ -38,6 +38,11 @@ class Entry:
         if self.found:
             row["found"] = [found_row(one) for one in self.found]
         return row
+
+    def called_back(self, found: Iterable[Found]) -> "Entry":
+        """The same, now that the target was heard of when the check was over."""
+        reason = Text("检查结束后收到带外回连", "called back when the check was over")
+        return replace(self, outcome=Outcome.FOUND, reason=reason, found=(*self.found, *found))
 
 
 def entry_of(row: dict[str, Any]) -> Entry:

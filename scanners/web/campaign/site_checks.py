@@ -140,8 +140,7 @@ class SiteChecks:
                 for known in entry.found
             ):
                 continue
-            reason = Text("检查结束后收到带外回连", "called back when the check was over")
-            self._ended[one.check] = replace(entry, outcome=Outcome.FOUND, reason=reason, found=(*entry.found, found))
+            self._ended[one.check] = entry.called_back((found,))
         return [self._ended[name] for name, entry in before.items() if self._ended[name] is not entry]
 
     def _is_wanted(self, asked: Asked) -> bool:

@@ -577,8 +577,10 @@ class SiteRun:
             return
         template = self._repertoire.templates[driven.index]
         outcome, reason = verdict(template, driven)
-        sent = driven.outcome.sent if driven.outcome else 0
-        self._tell(driven.index, Ended(self._name, template, outcome, reason, driven.matches, sent, driven.discarded))
+        sent, awaited = (driven.outcome.sent, driven.outcome.awaited) if driven.outcome else (0, ())
+        matches, discarded = driven.matches, driven.discarded
+        ended = Ended(self._name, template, outcome, reason, matches, sent, discarded, awaited)
+        self._tell(driven.index, ended)
 
     def _end_unrun(self, index: int, trouble: Trouble) -> None:
         template = self._repertoire.templates[index]

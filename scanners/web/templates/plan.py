@@ -1,6 +1,6 @@
 """What a run of a template asks for, and what comes of it."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -59,6 +59,15 @@ class Unsent:
 
 
 @dataclass(frozen=True, slots=True)
+class Awaited:
+    """An answer that a call would have completed, which did not come while it was waited for."""
+
+    tokens: tuple[str, ...]
+    complete: Callable[[Interaction], tuple[Match, ...]]
+    """What a call that comes later makes of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a run."""
 
@@ -68,6 +77,7 @@ class Outcome:
     answered: int = 0
     settled_early: int = 0
     """Steps that were not sent because the verdict was known."""
+    awaited: tuple[Awaited, ...] = ()
 
 
 Yielded: TypeAlias = "Send | Listen"

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from scanners.web.message import Request
 from scanners.web.redirects import NONE, Follow
@@ -21,11 +22,11 @@ from scanners.web.templates.model import Block, Template
 from scanners.web.templates.out_of_band import Interaction, Listen, OutOfBand
 from scanners.web.templates.page import Page, no_page
 from scanners.web.templates.payloads import combinations, payload_text
-from scanners.web.templates.plan import Match, Outcome, Received, Send, TemplateRun, Unsent, Yielded
+from scanners.web.templates.plan import Awaited, Match, Outcome, Received, Send, TemplateRun, Unsent, Yielded
 from scanners.web.templates.prepared import PreparedBlock, prepared
 from scanners.web.templates.site import Site, site_variables
 
-__all__ = ["Match", "Outcome", "Received", "Send", "TemplateRun", "Unsent", "Yielded", "run"]
+__all__ = ["Awaited", "Match", "Outcome", "Received", "Send", "TemplateRun", "Unsent", "Yielded", "run"]
 
 _OUT_OF_BAND = "interactsh-url"
 NO_LISTENER = "no out-of-band listener"
@@ -121,11 +122,14 @@ class _Run:
         """Something that it sent may have set something going on the site."""
         self.matches: list[Match] = []
         self.unsent: list[Unsent] = []
+        self.awaited: list[Awaited] = []
         self.sent = self.answered = self.settled = 0
 
     def whole(self) -> TemplateRun:
         yield from followed(self._prepared.steps, self._block)
-        return Outcome(tuple(self.matches), tuple(self.unsent), self.sent, self.answered, self.settled)
+        return Outcome(
+            tuple(self.matches), tuple(self.unsent), self.sent, self.answered, self.settled, tuple(self.awaited)
+        )
 
     def word(self, name: str) -> bytes:
         """A random word, the same throughout the run."""
@@ -356,16 +360,19 @@ class _BlockRun:
             return
         tokens = tuple(dict.fromkeys(token for one in waiting for token in one.tokens))
         heard = yield Listen(tokens)
+        calls = [one for one in heard if isinstance(one, Interaction)]
         for one in waiting:
-            for interaction in heard:
-                if (
-                    isinstance(interaction, Interaction)
-                    and interaction.token in one.tokens
-                    and self._complete(one, interaction)
-                ):
-                    break
+            if not any(self._complete(one, call) for call in calls if call.token in one.tokens):
+                self._run.awaited.append(Awaited(one.tokens, partial(self._complete_late, one)))
             if self._stop:
                 return
+
+    def _complete_late(self, awaiting: _Awaiting, interaction: Interaction) -> tuple[Match, ...]:
+        """What a call makes of an answer when the run is over; nothing once the first match was to end it."""
+        known = len(self._run.matches)
+        if not self._stop:
+            self._complete(awaiting, interaction)
+        return tuple(self._run.matches[known:])
 
     def _complete(self, awaiting: _Awaiting, interaction: Interaction) -> bool:
         event = awaiting.event
