@@ -165,11 +165,7 @@ class Campaign:
         amended = []
         for entry, awaited in self._awaiting if calls else ():
             matches = [
-                match
-                for one in awaited
-                for call in calls
-                if call.token in one.tokens
-                for match in one.complete(call)
+                match for one in awaited for call in calls if call.token in one.tokens for match in one.complete(call)
             ]
             found = {(one.rule, one.matcher, one.url): one for match in matches for one in of_match(match)}
             for known in entry.found:

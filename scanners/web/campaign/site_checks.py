@@ -37,8 +37,6 @@ from scanners.web.probing.weakness import WebCheck
 from scanners.web.relevance import Choice, Chosen, Misses, Worth, worth_of
 from scanners.web.sessions.keeper import OutOfSession, confirmed
 from scanners.web.urls import url_of
-from secops.model.outcome import Outcome
-from secops.model.text import Text
 
 _SHOWN_KINDS = frozenset({"", "html", "json", "xml", "text"})
 _PARTS = frozenset({"script", "style"})
