@@ -22,6 +22,7 @@ from secops.model.city import (
     Unit,
     Vault,
 )
+from secops.model.cluster import Cluster
 from secops.model.step import LOCAL
 from secops.model.text import Text
 from secops.support.errors import BadInput
@@ -73,6 +74,14 @@ class Inventory:
         """What clients of a system connect to, if it has an entry."""
         system = self.system(system_id)
         return next((entry for entry in self.city.entries if entry.system == system.id), None)
+
+    def cluster(self, id: str) -> Cluster:
+        return _find({cluster.id: cluster for cluster in self.city.clusters}, id, Text("集群", "cluster"))
+
+    def clusters_of(self, system_id: str) -> tuple[Cluster, ...]:
+        """The clusters that a system's data live in."""
+        system = self.system(system_id)
+        return tuple(cluster for cluster in self.city.clusters if cluster.system == system.id)
 
     def host_of(self, asset: Asset) -> Asset | None:
         """The host that holds an asset; a host holds itself, and the machine of the service is no asset."""

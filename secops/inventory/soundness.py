@@ -1,22 +1,17 @@
 """What a city must hold beyond its shape: ids are unique and known, centres fit their roles, assets their kinds."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from ipaddress import ip_address
-from typing import Protocol, TypeAlias
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
+from secops.inventory.fields import KeyPath, Mistake, check_absolute, check_port, check_url, is_address, refer
+from secops.inventory.topology import cluster_mistakes
 from secops.inventory.words import KINDS, ROLES
 from secops.model.city import Asset, AssetKind, Centre, CentreRole, City, Entry, Place, System, Vault
 from secops.model.step import LOCAL
 from secops.model.text import Text
-from secops.support.suggestions import did_you_mean
-
-KeyPath: TypeAlias = tuple[str | int, ...]
-Mistake: TypeAlias = tuple[KeyPath, Text]
 
 _ID = re.compile(r"\w[\w.-]{0,63}")
-_HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.I)
 _USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 _SIZE = re.compile(r"[1-9]\d{0,8}[KMGT]?")
 _WINDOW = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
@@ -51,7 +46,7 @@ class _Identified(Protocol):
 def mistakes(city: City) -> Iterator[Mistake]:
     """Every mistake with the place it is at."""
     known = _Known(city)
-    for name in ("sites", "centres", "units", "systems", "vaults", "places", "entries"):
+    for name in ("sites", "centres", "units", "systems", "vaults", "places", "entries", "clusters"):
         yield from _ids([((name, index), noun) for index, noun in enumerate(getattr(city, name))])
     yield from _ids(_assets_with_place(city))
     yield from _centres(city, known)
@@ -67,6 +62,7 @@ def mistakes(city: City) -> Iterator[Mistake]:
     for index, entry in enumerate(city.entries):
         yield from _entry(("entries", index), entry, known)
     yield from _one_entry_each(city.entries)
+    yield from cluster_mistakes(city)
 
 
 class _Known:
@@ -110,7 +106,7 @@ def _ids(nouns: Iterable[tuple[KeyPath, _Identified]]) -> Iterator[Mistake]:
 def _centres(city: City, known: _Known) -> Iterator[Mistake]:
     first: dict[CentreRole, Centre] = {}
     for index, centre in enumerate(city.centres):
-        yield from _refer(("centres", index, "site"), centre.site, known.sites, Text("地点", "site"))
+        yield from refer(("centres", index, "site"), centre.site, known.sites, Text("地点", "site"))
         if centre.role in first:
             role, other = ROLES[centre.role], first[centre.role].id
             sentence = Text(f'{role.zh}已有 "{other}"', f'there already is a {role.en}, "{other}"')
@@ -133,13 +129,13 @@ def _system(path: KeyPath, system: System, known: _Known) -> Iterator[Mistake]:
     for name in ("lead_units", "cooperating_units", "supervising_units"):
         units: Sequence[str] = getattr(system, name)
         for index, unit in enumerate(units):
-            yield from _refer((*path, name, index), unit, known.units, Text("单位", "unit"))
+            yield from refer((*path, name, index), unit, known.units, Text("单位", "unit"))
             if unit in units[:index]:
                 yield (*path, name, index), Text(f'"{unit}" 列了两次', f'"{unit}" is listed twice')
 
 
 def _asset(path: KeyPath, asset: Asset, known: _Known) -> Iterator[Mistake]:
-    yield from _refer((*path, "centre"), asset.centre, known.centres, Text("中心", "centre"))
+    yield from refer((*path, "centre"), asset.centre, known.centres, Text("中心", "centre"))
     yield from _fields(path, asset)
     if asset.id == LOCAL:
         yield (*path, "id"), Text(f'"{LOCAL}" 指服务本机,不能作 id', f'"{LOCAL}" means the machine of the service')
@@ -150,17 +146,17 @@ def _asset(path: KeyPath, asset: Asset, known: _Known) -> Iterator[Mistake]:
             sentence = Text(f'主机在另一中心 "{host.centre}"', f'that host stands in another centre, "{host.centre}"')
             yield (*path, "host"), sentence
     if asset.url:
-        yield from _url((*path, "url"), asset.url)
-    if asset.address and not _is_address(asset.address):
+        yield from check_url((*path, "url"), asset.url)
+    if asset.address and not is_address(asset.address):
         yield (*path, "address"), Text("不是主机名或 IP 地址", "this is no host name or IP address")
     if asset.path:
-        yield from _absolute((*path, "path"), asset.path)
+        yield from check_absolute((*path, "path"), asset.path)
     for index, port in enumerate(asset.ports):
-        yield from _port((*path, "ports", index), port)
+        yield from check_port((*path, "ports", index), port)
         if port in asset.ports[:index]:
             yield (*path, "ports", index), Text(f"端口 {port} 列了两次", f"port {port} is listed twice")
     if asset.ssh:
-        yield from _port((*path, "ssh", "port"), asset.ssh.port)
+        yield from check_port((*path, "ssh", "port"), asset.ssh.port)
         if not _USER.fullmatch(asset.ssh.user):
             yield (*path, "ssh", "user"), Text("不是用户名", "this is no user name")
 
@@ -178,11 +174,11 @@ def _fields(path: KeyPath, asset: Asset) -> Iterator[Mistake]:
 def _refer_host(path: KeyPath, host: str, known: _Known) -> Iterator[Mistake]:
     """The machine of the service is a host without being an asset: commands for it need no ssh."""
     if host != LOCAL:
-        yield from _refer(path, host, known.hosts, Text("主机", "host"))
+        yield from refer(path, host, known.hosts, Text("主机", "host"))
 
 
 def _vault(path: KeyPath, vault: Vault, known: _Known) -> Iterator[Mistake]:
-    yield from _refer((*path, "centre"), vault.centre, known.centres, Text("中心", "centre"))
+    yield from refer((*path, "centre"), vault.centre, known.centres, Text("中心", "centre"))
     if vault.host:
         yield from _refer_host((*path, "host"), vault.host, known)
     if not vault.location.startswith("/") and not _REMOTE_VAULT.fullmatch(vault.location):
@@ -194,7 +190,7 @@ def _vault(path: KeyPath, vault: Vault, known: _Known) -> Iterator[Mistake]:
             ),
         )
     if vault.kept_in:
-        yield from _absolute((*path, "kept_in"), vault.kept_in)
+        yield from check_absolute((*path, "kept_in"), vault.kept_in)
     if vault.host and not vault.directory:
         yield (
             path,
@@ -209,7 +205,7 @@ def _keeping(path: KeyPath, vault: Vault, known: _Known) -> Iterator[Mistake]:
     """Who may use a vault, how much, and what it fetches."""
     for index, tenant in enumerate(vault.tenants):
         place = (*path, "tenants", index)
-        yield from _refer((*place, "unit"), tenant.unit, known.units, Text("单位", "unit"))
+        yield from refer((*place, "unit"), tenant.unit, known.units, Text("单位", "unit"))
         if tenant.quota and not _SIZE.fullmatch(tenant.quota):
             yield (*place, "quota"), Text("配额形如 500G", "a quota looks like 500G")
         if tenant.unit in {other.unit for other in vault.tenants[:index]}:
@@ -224,7 +220,7 @@ def _keeping(path: KeyPath, vault: Vault, known: _Known) -> Iterator[Mistake]:
 
 
 def _fetching(path: KeyPath, vault: Vault, known: _Known) -> Iterator[Mistake]:
-    yield from _refer((*path, "pulls_from"), vault.pulls_from, known.vaults, Text("备份库", "vault"))
+    yield from refer((*path, "pulls_from"), vault.pulls_from, known.vaults, Text("备份库", "vault"))
     source = known.vaults.get(vault.pulls_from)
     if source and (source.pulls_from or source is vault):
         yield (
@@ -238,24 +234,24 @@ def _fetching(path: KeyPath, vault: Vault, known: _Known) -> Iterator[Mistake]:
 
 
 def _place(path: KeyPath, place: Place, known: _Known) -> Iterator[Mistake]:
-    yield from _refer((*path, "centre"), place.centre, known.centres, Text("中心", "centre"))
+    yield from refer((*path, "centre"), place.centre, known.centres, Text("中心", "centre"))
     yield from _refer_host((*path, "host"), place.host, known)
-    yield from _absolute((*path, "path"), place.path)
-    yield from _url((*path, "url"), place.url)
+    yield from check_absolute((*path, "path"), place.path)
+    yield from check_url((*path, "url"), place.url)
 
 
 def _entry(path: KeyPath, entry: Entry, known: _Known) -> Iterator[Mistake]:
-    yield from _refer((*path, "system"), entry.system, known.systems, Text("系统", "system"))
-    yield from _url((*path, "url"), entry.url)
-    yield from _absolute((*path, "socket"), entry.socket)
+    yield from refer((*path, "system"), entry.system, known.systems, Text("系统", "system"))
+    yield from check_url((*path, "url"), entry.url)
+    yield from check_absolute((*path, "socket"), entry.socket)
     if not entry.business_check.path.startswith("/"):
         yield (*path, "business_check", "path"), Text('应以 "/" 开头', 'expected to start with "/"')
     if not entry.servers:
         yield (*path, "servers"), Text("至少要有一个服务器", "there must be at least one server")
     for index, server in enumerate(entry.servers):
         place = (*path, "servers", index)
-        yield from _refer((*place, "centre"), server.centre, known.centres, Text("中心", "centre"))
-        yield from _url((*place, "url"), server.url)
+        yield from refer((*place, "centre"), server.centre, known.centres, Text("中心", "centre"))
+        yield from check_url((*place, "url"), server.url)
         if server.name in {other.name for other in entry.servers[:index]}:
             yield (*place, "name"), Text(f'服务器 "{server.name}" 重复', f'the server name "{server.name}" is taken')
 
@@ -270,46 +266,3 @@ def _one_entry_each(entries: Sequence[Entry]) -> Iterator[Mistake]:
                 Text(f'该系统已有入口 "{other}"', f'that system already has the entry "{other}"'),
             )
         seen.setdefault(entry.system, entry.id)
-
-
-def _refer(path: KeyPath, id: str, known: Mapping[str, object], called: Text) -> Iterator[Mistake]:
-    if id not in known:
-        hint = did_you_mean(id, known)
-        yield path, Text(f'没有{called.zh} "{id}"{hint.zh}', f'there is no {called.en} "{id}"{hint.en}')
-
-
-def _port(path: KeyPath, port: int) -> Iterator[Mistake]:
-    if not 1 <= port <= 65535:
-        yield path, Text(f"端口应在 1 到 65535 之间,实为 {port}", f"a port is 1 to 65535, found {port}")
-
-
-def _absolute(path: KeyPath, directory: str) -> Iterator[Mistake]:
-    if not directory.startswith("/"):
-        yield path, Text("应为绝对路径", "expected an absolute path")
-
-
-def _url(path: KeyPath, url: str) -> Iterator[Mistake]:
-    if not _is_url(url):
-        sentence = Text("应为 http(s)://主机[:端口]/…", "expected http(s)://host[:port]/…")
-        yield path, sentence
-
-
-def _is_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return False
-    plain = url.isascii() and not any(character.isspace() for character in url) and not parts.username
-    return (
-        parts.scheme in ("http", "https") and plain and (port is None or port > 0) and _is_address(parts.hostname or "")
-    )
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        numeric = text.replace(".", "").isdigit()
-        return bool(_HOST_NAME.fullmatch(text)) and not numeric
-    return True

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
+from secops.model.cluster import Cluster
+from secops.model.product import Product as Product
 from secops.model.text import Text
 
 _STRICT = {"extra": "forbid", "use_attribute_docstrings": True}
@@ -29,17 +31,6 @@ class AssetKind(StrEnum):
     DATABASE = "database"
     NETWORK_DEVICE = "network_device"
     FILE_TREE = "file_tree"
-
-
-class Product(StrEnum):
-    """What a database is, and so which engines copy it and how a restored one is tried."""
-
-    POSTGRESQL = "postgresql"
-    MARIADB = "mariadb"
-    ELASTICSEARCH = "elasticsearch"
-    REDIS = "redis"
-    ETCD = "etcd"
-    SQLITE = "sqlite"
 
 
 class ImpactObject(StrEnum):
@@ -361,3 +352,4 @@ class City:
     vaults: tuple[Vault, ...] = ()
     places: tuple[Place, ...] = ()
     entries: tuple[Entry, ...] = ()
+    clusters: tuple[Cluster, ...] = ()
