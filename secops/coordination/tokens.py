@@ -51,7 +51,7 @@ class HighestToken:
             return 0
         except (OSError, UnicodeDecodeError):
             written = ""
-        if not re.fullmatch(r"\d+\n", written):
+        if not re.fullmatch(r"[0-9]+\n", written):
             raise Incomplete(
                 Text(
                     f"{self._path} 应记有最高令牌,但无法读取;核实后写入正确的数字",

@@ -104,7 +104,8 @@ def test_one_lost_member_costs_no_pause_that_is_seen(trio: EtcdTrio, prefix: str
         for harm in (trio.kill, trio.freeze):
             harm((await leading(etcd) + 1) % 3)
             assert await longest_pause(etcd, 1.5) < 2.0
-            await asyncio.to_thread(trio.heal)
+            trio.revive()
+            await asyncio.to_thread(trio.wait)
         leader = await leading(etcd)
         trio.kill(leader)
         # Here etcd's own election (1 to 2 s in this lab) is what is waited for.
@@ -124,7 +125,8 @@ def test_without_a_majority_nothing_is_said_to_be_done(trio: EtcdTrio, prefix: s
         with pytest.raises(EtcdUnreachable):
             await etcd.range(f"{prefix}before")
         assert time.monotonic() - began < 10
-        await asyncio.to_thread(trio.heal)
+        trio.revive()
+        await asyncio.to_thread(trio.wait)
         await etcd.put(Put(f"{prefix}after", b""))
 
     use(trio, work, Patience(request_seconds=1.0))

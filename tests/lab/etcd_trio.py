@@ -82,12 +82,16 @@ class EtcdTrio:
 
     def heal(self) -> None:
         """All three serve again, whatever was done to them."""
+        self.revive()
+        self.wait()
+
+    def revive(self) -> None:
+        """Start or thaw those that do not run. In the main thread: they end with the thread that started them."""
         for member in range(3):
             if member in self.processes and self.processes[member].poll() is None:
                 self.thaw(member)
             else:
                 self.start(member)
-        self.wait()
 
     def _healthy(self, member: int) -> bool:
         # Reads by the majority's word, so that it waits for a leader.
