@@ -18,7 +18,7 @@ global
     stats socket {socket} mode 600 level admin
     maxconn 200
 defaults
-    mode http
+    mode {mode}
     timeout connect 2s
     timeout client 30s
     timeout server 30s
@@ -40,14 +40,14 @@ class Haproxy:
 
 
 @contextmanager
-def running_haproxy(folder: Path, servers: Mapping[str, str]) -> Iterator[Haproxy]:
+def running_haproxy(folder: Path, servers: Mapping[str, str], mode: str = "http") -> Iterator[Haproxy]:
     """Keep one running. `servers` are the lines of the backend by server name: address and options."""
     assert HAPROXY, "haproxy is not installed"
     folder.mkdir(parents=True, exist_ok=True)
     # A path of a socket has at most 107 bytes, and folders of tests are long.
     with tempfile.TemporaryDirectory(prefix="jindun-") as short:
         for _attempt in range(5):
-            process, entry = _start(folder, Path(short) / "s", servers)
+            process, entry = _start(folder, Path(short) / "s", servers, mode)
             if process.poll() is None:
                 break
         else:
@@ -59,13 +59,15 @@ def running_haproxy(folder: Path, servers: Mapping[str, str]) -> Iterator[Haprox
             process.wait()
 
 
-def _start(folder: Path, socket: Path, servers: Mapping[str, str]) -> tuple["subprocess.Popen[bytes]", Haproxy]:
+def _start(
+    folder: Path, socket: Path, servers: Mapping[str, str], mode: str
+) -> tuple["subprocess.Popen[bytes]", Haproxy]:
     """Another port is tried by the caller when somebody took this one in between."""
     assert HAPROXY
     port = free_port()
     lines = "\n".join(f"    server {name} {rest}" for name, rest in servers.items())
     config = folder / "haproxy.cfg"
-    config.write_text(_CONFIG.format(socket=socket, port=port, servers=lines))
+    config.write_text(_CONFIG.format(socket=socket, port=port, servers=lines, mode=mode))
     socket.unlink(missing_ok=True)
     with (folder / "haproxy.log").open("wb") as sink:
         process = subprocess.Popen(

@@ -1,0 +1,1 @@
+"""How the entries of clusters are moved: one file per driver."""
