@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from secops.model.step import LOCAL, Command, Consult, Dialogue, Effect, Enter, Fetch, Rescan, Result, Trouble
+from secops.model.step import LOCAL, Command, Consult, Dialogue, Effect, Enter, Fetch, Rescan, Result, Sql, Trouble
 from secops.support.language import say
 
 Performed = TypeVar("Performed", contravariant=True)
@@ -35,6 +35,7 @@ class Runners:
     fetch: Performs[Fetch]
     rescan: Performs[Rescan] | None = None
     ledgers: Performs[Consult | Enter] | None = None
+    sql: Performs[Sql] | None = None
 
     def perform(self, effect: Effect, timeout_seconds: float) -> Result:
         """As `Performs.perform`; what a runner raises nevertheless is our bug, and a result too."""
@@ -55,6 +56,10 @@ class Runners:
                 return self.dialogue.perform(effect, timeout_seconds)
             case Fetch():
                 return self.fetch.perform(effect, timeout_seconds)
+            case Sql():
+                if self.sql is None:
+                    return failure(Trouble.REFUSED, zh="此处不能执行 SQL", en="no SQL is spoken here")
+                return self.sql.perform(effect, timeout_seconds)
             case Rescan():
                 if self.rescan is None:
                     return failure(

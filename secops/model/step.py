@@ -51,6 +51,21 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
+class Sql:
+    """Have PostgreSQL carry out one statement, a transaction of its own. Succeeds when `expect` is found in the rows.
+
+    `server` is libpq's connection string for one host, without a secret (it may name a `passfile`). Rows become lines,
+    columns are divided by `|`. `error_output` of a failure is what PostgreSQL said.
+    """
+
+    kind: ClassVar[str] = "sql"
+    server: str
+    statement: str
+    expect: str = ""
+    """A regular expression searched in the rows; empty matches any answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rescan:
     """Evaluate checks on an asset again. Succeeds when every outcome is tested-clean.
 
@@ -90,7 +105,7 @@ class Enter:
     document: str
 
 
-Effect: TypeAlias = Command | Dialogue | Fetch | Rescan | Consult | Enter
+Effect: TypeAlias = Command | Dialogue | Fetch | Sql | Rescan | Consult | Enter
 
 
 class Trouble(StrEnum):

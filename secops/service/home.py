@@ -29,6 +29,7 @@ from secops.execution.journal import Journal
 from secops.execution.local import LocalRunner
 from secops.execution.runner import Runners
 from secops.execution.secrets import Secrets
+from secops.execution.sql import SqlRunner
 from secops.execution.ssh import SshRunner
 from secops.inventory.inventory import Inventory
 from secops.inventory.load import load_inventory
@@ -160,6 +161,7 @@ class Home:
             fetch,
             rescan=self.trees,
             ledgers=Ledgers(self.catalogue, self._sign, rules=self.trees.rules),
+            sql=SqlRunner(),
         )
 
     @property

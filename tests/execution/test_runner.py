@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from secops.execution.runner import Runners
-from secops.model.step import LOCAL, Command, Dialogue, Effect, Fetch, Rescan, Result, Trouble
+from secops.model.step import LOCAL, Command, Dialogue, Effect, Fetch, Rescan, Result, Sql, Trouble
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Broken:
 
 
 def runners() -> Runners:
-    return Runners(Named("local"), Named("ssh"), Named("dialogue"), Named("fetch"), Named("rescan"))
+    return Runners(Named("local"), Named("ssh"), Named("dialogue"), Named("fetch"), Named("rescan"), sql=Named("sql"))
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,7 @@ def runners() -> Runners:
         (Dialogue("/s", "x"), "dialogue"),
         (Fetch("http://x/"), "fetch"),
         (Rescan("asset", ("check",)), "rescan"),
+        (Sql("host=/s", "SELECT 1"), "sql"),
     ],
 )
 def test_effects_are_routed_by_kind_and_host(effect: Effect, name: str) -> None:
@@ -44,6 +45,7 @@ def test_effects_are_routed_by_kind_and_host(effect: Effect, name: str) -> None:
 def test_without_a_scanner_a_rescan_is_refused() -> None:
     bare = Runners(Named("local"), Named("ssh"), Named("dialogue"), Named("fetch"))
     assert bare.perform(Rescan("asset", ("check",)), 5).trouble is Trouble.REFUSED
+    assert bare.perform(Sql("host=/s", "SELECT 1"), 5).trouble is Trouble.REFUSED
 
 
 def test_what_a_runner_raises_is_our_bug_and_a_result() -> None:
