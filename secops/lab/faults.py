@@ -21,7 +21,7 @@ _FILLER = "filler"
 
 def kill(lab: Lab, place: str, server: str) -> None:
     """SIGKILL to every process of a server at once."""
-    _signal_until_gone(lab, place, server, signal.SIGKILL)
+    _kill_all(lab, place, server)
 
 
 def stop(lab: Lab, place: str, server: str) -> None:
@@ -148,11 +148,15 @@ def _family(lab: Lab, place: str, server: str) -> list[Process]:
     return [process for process in everyone if not server or kind(process) == server]
 
 
-def _signal_until_gone(lab: Lab, place: str, server: str, number: signal.Signals) -> None:
+def _kill_all(lab: Lab, place: str, server: str) -> None:
+    killed: set[int] = set()
+
     def gone() -> bool:
         alive = _family(lab, place, server)
-        _signal(alive, number)
-        return not alive
+        _signal(alive, signal.SIGKILL)
+        killed.update(process.pid for process in alive)
+        # A database does not start while the number of its predecessor is still in the table of processes.
+        return not alive and not any(Path(f"/proc/{pid}").exists() for pid in killed)
 
     _until(gone, place, server)
 
