@@ -1,6 +1,8 @@
 """The entry of each centre: one TCP door, a server behind it per centre, and a runtime socket that chooses."""
 
-from secops.lab import namespaces
+import socket
+
+from secops.lab.inside import inside_namespace
 from secops.lab.places import CENTRES, CLUSTER, ENTRY_PORT, POSTGRESQL_PORT, Lab, address
 from secops.lab.servers import Server, program
 
@@ -46,4 +48,9 @@ def server(lab: Lab, place: str) -> Server:
 
 
 def _listens(lab: Lab, place: str) -> bool:
-    return bool(namespaces.processes(lab.namespace(place))) and lab.entry_socket(place).exists()
+    with inside_namespace(lab.namespace(place)):
+        try:
+            socket.create_connection((address(place), ENTRY_PORT), timeout=1).close()
+        except OSError:
+            return False
+    return lab.entry_socket(place).exists()
