@@ -70,6 +70,8 @@ class MemberStatus:
     """Its receiver is connected to the member that it follows."""
     names: tuple[str, ...] = ()
     """Of a primary: `synchronous_standby_names` in force. Empty: it runs alone."""
+    names_kept: tuple[str, ...] = ()
+    """Those that it would have after a restart: what its files say."""
     names_since: int = 0
     """Of a primary: its own flushed position, read after `names` were seen in force. Writes before it may have been
     acknowledged under the names before."""
@@ -106,8 +108,8 @@ class Report:
     """Every member, by name, as it looks from this centre."""
     entry_leads_to: str = ""
     """Name of the member that the centre's entry leads to; empty: closed."""
-    objection: str = ""
-    """A code of `backup.failover.obey` that says why an order cannot be followed; empty: none."""
+    renounced: int = 0
+    """The newest epoch in which the own member was to take over and, for good, will not."""
 
 
 class OrderKind(StrEnum):
@@ -158,8 +160,12 @@ class Published:
     order: Order = field(default_factory=lambda: Order(OrderKind.ADOPT))
     answered: tuple[str, ...] = ()
     """Ids of the wishes that were fulfilled, newest last."""
+    kept_back: tuple[str, ...] = ()
+    """Names of the members that may hold what a declared disaster has lost: not rewound before a person says so."""
     since: float = 0.0
     """Unix seconds of the change of primary, by the leader's wall clock."""
+    changed: float = 0.0
+    """Unix seconds of this version."""
     failovers: tuple[float, ...] = ()
     """Unix seconds of the last failovers that nobody asked for."""
 
@@ -209,6 +215,10 @@ class Policy:
     """False: rather no writes than writes in one place."""
     alone_needs_quorum: bool = True
     """A primary that runs alone stops serving when its agent has lost the quorum."""
+    protect_after_seconds: float = 2.0
+    """For so long after the last publication a primary runs alone before it is asked to wait for a standby again."""
+    protect_within: int = 16 * 1024 * 1024
+    """Bytes that a standby may be behind when the primary is asked to wait for it."""
     settle_seconds: float = 10.0
     """For so long after a change of primary there is no other that nobody asked for."""
     most_failovers: int = 3
@@ -272,11 +282,15 @@ class ActKind(StrEnum):
     STOP = "stop"
     """In order when it may (`Act.clean`), else at once."""
     START = "start"
-    """As the primary it was."""
+    """As it stands: a standby stays one."""
+    RESUME = "resume"
+    """Serve as primary in this epoch without a promotion; started when it is stopped."""
+    RENOUNCE = "renounce"
+    """Note for good that it will not take over in this epoch."""
     FOLLOW = "follow"
     """Point the running standby at `member`."""
     REJOIN = "rejoin"
-    """Make the stopped member a standby of `member`: started as it is when its log allows, else rewound or copied."""
+    """Make it a standby of `member`, stopped first: started as it is when its log allows, else rewound or copied."""
     LEAD_ENTRY = "lead_entry"
     """Lead the own entry to `member` alone and cut the sessions of all others."""
     CLOSE_ENTRY = "close_entry"
@@ -300,14 +314,16 @@ class Memory:
     highest: Version = field(default_factory=Version)
     """Of all publications it has read; lower ones are refused."""
     primary_epoch: int = 0
-    """The epoch in which the own member was made primary, noted before it is promoted or started."""
+    """The epoch in which the own member was made primary, noted before it is promoted or resumed."""
+    renounced: int = 0
+    """The newest epoch in which it was to take over and will not."""
     restarts: int = 0
     """How often the own member was started again in that epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What `obey` looks at: one centre, its own member and entry, and what the store says."""
+    """What `obey` and `lead` look at: one centre, its own member and entry, and what the store says."""
 
     cluster: Cluster
     report: Report
