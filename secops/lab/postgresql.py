@@ -62,7 +62,8 @@ def prepare(lab: Lab) -> None:
 
 def server(lab: Lab, place: str) -> Server:
     """The server of a centre on the data directory that is there."""
-    argv = (f"{programs()}/postgres", "-D", str(lab.data(place)))
+    chosen = (f"config_file={_config(lab, place)}", f"hba_file={lab.at(place) / 'pg_hba.conf'}")
+    argv = (f"{programs()}/postgres", "-D", str(lab.data(place)), *(word for one in chosen for word in ("-c", one)))
     return Server("postgresql", place, argv, lambda: answers(lab, place), servers_user())
 
 
@@ -86,11 +87,16 @@ def settle(lab: Lab) -> None:
         wire.ask(_TABLE, _PATIENCE_SECONDS)
 
 
+def _config(lab: Lab, place: str) -> Path:
+    return lab.at(place) / "postgresql.conf"
+
+
 def _configure(lab: Lab, place: str, following: str | None) -> None:
     folder = lab.data(place)
     own = _SETTINGS.format(address=address(place), port=POSTGRESQL_PORT, socket=lab.socket_folder(place), place=place)
-    (folder / "postgresql.conf").write_text(own)
-    (folder / "pg_hba.conf").write_text(_LOGINS)
+    # Outside of the data directory, as Debian does: a rewind would bring the other's.
+    _config(lab, place).write_text(own)
+    (lab.at(place) / "pg_hba.conf").write_text(_LOGINS)
     if following:
         upstream = f"host={address(following)} port={POSTGRESQL_PORT} user={ACCOUNT} application_name={place}"
         upstream += " connect_timeout=2 keepalives_idle=1 keepalives_interval=1 keepalives_count=2"

@@ -78,6 +78,10 @@ class Cluster:
     product: Product = Product.POSTGRESQL
     database: str = "postgres"
     """Whose commits the canaries try."""
+    account: str = "postgres"
+    """A superuser, under which agents ask and members follow each other."""
+    passfile: str = ""
+    """Path of libpq's file of passwords, the same on every agent's machine; the members' owner must be able to read it."""
 
     def member(self, name: str) -> Member | None:
         """The member of that name."""

@@ -16,6 +16,8 @@ from psycopg import Error, pq
 from psycopg.pq.abc import PGconn, PGresult
 
 _ENCODING = "utf-8"
+CONNECTED = "the connection was taken"
+"""In the message of a Late: somebody is there, and says nothing."""
 Row = tuple[str | None, ...]
 
 
@@ -175,6 +177,11 @@ def _establish(connection: PGconn, deadline: float) -> None:
         polled = connection.connect_poll()
 
 
+def _told_late(connection: PGconn) -> str:
+    taken = connection.status not in (pq.ConnStatus.STARTED, pq.ConnStatus.OK)
+    return "no answer within the time limit" + (f"; {CONNECTED}" if taken else "")
+
+
 def _wait(connection: PGconn, deadline: float, *, reading: bool = False, writing: bool = False) -> bool:
     """Wait until the socket can be used; whether it can be read. Raises Late."""
     left = deadline - time.monotonic()
@@ -182,7 +189,7 @@ def _wait(connection: PGconn, deadline: float, *, reading: bool = False, writing
     poller.register(connection.socket, (select.POLLIN if reading else 0) | (select.POLLOUT if writing else 0))
     ready = poller.poll(max(0.0, left) * 1000)
     if not ready:
-        raise Late("no answer within the time limit")
+        raise Late(_told_late(connection))
     return bool(ready[0][1] & ~select.POLLOUT)
 
 

@@ -1,0 +1,289 @@
+"""PostgreSQL as a member: what it says of itself, how it looks from elsewhere, and each act on it.
+
+Questions go over warm connections to the member's address; programs run on its own machine, as the owner of the data
+directory, with the options that the server was started with last (`postmaster.opts`).
+"""
+
+import re
+from dataclasses import dataclass
+
+from backup.failover.hands import MemberHands
+from backup.failover.members import postgresql_programs as programs
+from backup.failover.members.postgresql_status import (
+    LOOK,
+    STATUS,
+    Memory,
+    look_of_failure,
+    look_of_row,
+    running,
+    state_of_failure,
+    stopped,
+)
+from backup.failover.situation import Act, ActKind, MemberState, MemberStatus, Policy, Seen
+from secops.model.cluster import Cluster, Member
+from secops.model.product import Product
+from secops.model.step import Command, Procedure, ProcedureFailed, Result, Sql, Step, require
+
+_STATUS_SECONDS = 0.8
+_CANARY_SECONDS = 0.5
+_SECOND_LOOK_SECONDS = 0.4
+_SHORT_SECONDS = 3.0
+_PROMOTE_SECONDS = 60
+_CHECKPOINT_SECONDS = 900.0
+_STOP_SECONDS = 30.0
+_START_SECONDS = 15.0
+_COPY_SECONDS = 24 * 3600.0
+_LOOKS = 100
+_ACTS = "jindun-act"
+"""The application that acts are made under; an agent that starts ends what its predecessor left under this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """The member that an act is on, and the cluster that it is of."""
+
+    cluster: Cluster
+    member: Member
+
+    def ask(self, statement: str, expect: str = "") -> Sql:
+        return Sql(connection(self.cluster, self.member, _ACTS), statement, expect)
+
+    def program(self, script: str, *arguments: str) -> Command:
+        argv = ("sh", "-c", programs.PRELUDE + script, "act", self.member.data_directory, *arguments)
+        return Command(self.member.host, argv)
+
+
+class PostgresqlHands(MemberHands):
+    """PostgreSQL 13 and later. Remembers, per member, when the standbys in its names last confirmed something."""
+
+    name = "postgresql"
+    product = Product.POSTGRESQL
+
+    def __init__(self) -> None:
+        self._memories: dict[str, Memory] = {}
+
+    def status(self, cluster: Cluster, member: Member, policy: Policy) -> Procedure[MemberStatus]:
+        server = connection(cluster, member, "jindun-status")
+        told = yield Step("ask the member", Sql(server, STATUS), timeout_seconds=_STATUS_SECONDS)
+        if told.ok:
+            memory = self._memories.setdefault(f"{cluster.id}/{member.name}", Memory())
+            return running(cluster, member, told.output, memory)
+        state = state_of_failure(told)
+        if state is not MemberState.STOPPED:
+            return MemberStatus(state)
+        seen = yield Step(
+            "read the control file",
+            _Own(cluster, member).program(programs.STATE),
+            timeout_seconds=_SHORT_SECONDS,
+        )
+        return stopped(seen.output) if seen.ok else MemberStatus(MemberState.STOPPED)
+
+    def look(self, cluster: Cluster, member: Member) -> Procedure[Seen]:
+        server = connection(cluster, member, "jindun-look")
+        canary = yield Step("commit a canary", Sql(server, LOOK), timeout_seconds=_CANARY_SECONDS)
+        if canary.ok:
+            return look_of_row(canary.output)
+        seen = look_of_failure(canary)
+        if seen is not None:
+            return seen
+        again = yield Step("ask once more", Sql(server, "SELECT 1"), timeout_seconds=_SECOND_LOOK_SECONDS)
+        return Seen.NOT_COMMITTING if again.ok else look_of_failure(again) or Seen.SILENT
+
+    def perform(self, cluster: Cluster, member: Member, act: Act) -> Procedure[None]:
+        own = _Own(cluster, member)
+        match act.kind:
+            case ActKind.STOP_RECEIVER:
+                yield from _stop_receiver(own)
+            case ActKind.PROMOTE:
+                yield from _promote(own)
+            case ActKind.SET_NAMES:
+                yield from _set_names(own, act.names)
+            case ActKind.STOP:
+                yield from _stop(own, clean=act.clean)
+            case ActKind.START | ActKind.RESUME:
+                yield from _start(own)
+            case ActKind.FOLLOW:
+                yield from _follow(own, _named(cluster, act.member))
+            case ActKind.REJOIN:
+                yield from _rejoin(own, _named(cluster, act.member))
+            case _:
+                raise ProcedureFailed(f"成员不执行 {act.kind}", f"a member does not do {act.kind}")
+
+    def tidy(self, cluster: Cluster, member: Member) -> Procedure[None]:
+        """Also waits until the reload of names that a predecessor may have asked for is in force."""
+        own = _Own(cluster, member)
+        ended = yield Step("end what a predecessor left", own.ask(_END_PREDECESSOR), timeout_seconds=_SHORT_SECONDS)
+        if ended.ok and ended.output.endswith("f"):
+            yield from _checkpoint(own)
+
+
+hands = PostgresqlHands()
+
+_END_PREDECESSOR = f"""SELECT count(pg_terminate_backend(pid, 2000)), pg_is_in_recovery() FROM pg_stat_activity
+WHERE application_name = '{_ACTS}' AND pid <> pg_backend_pid()"""  # noqa: S608 - a constant
+
+
+def connection(cluster: Cluster, member: Member, application: str) -> str:
+    """libpq's connection string to a member, holding no secret; a dead peer is noticed within two seconds."""
+    words = {
+        "host": member.address,
+        "port": str(member.port),
+        "user": cluster.account,
+        "dbname": cluster.database,
+        "passfile": cluster.passfile,
+        "application_name": application,
+        "connect_timeout": "2",
+        "keepalives_idle": "1",
+        "keepalives_interval": "1",
+        "keepalives_count": "2",
+        "tcp_user_timeout": "2000",
+    }
+    return " ".join(f"{name}={_quoted(word)}" for name, word in words.items() if word)
+
+
+def _stop_receiver(own: _Own) -> Procedure[None]:
+    """From then on nobody writes to it, and commits of a primary that waits for it are not acknowledged."""
+    yield from _set(own, "primary_conninfo", "")
+    yield from _wait(own, "see that nothing comes any more", "SELECT count(*) FROM pg_stat_wal_receiver", "^0$")
+
+
+def _promote(own: _Own) -> Procedure[None]:
+    promoted = yield Step(
+        "promote",
+        own.ask(f"SELECT pg_promote(true, {_PROMOTE_SECONDS})", "^t$"),
+        changes=True,
+        check=own.ask("SELECT pg_is_in_recovery()", "^f$"),
+        irreversible=True,
+        timeout_seconds=_PROMOTE_SECONDS + 1,
+    )
+    require(promoted, f"{own.member.name} 未能提升", f"{own.member.name} was not promoted")
+
+
+def _set_names(own: _Own, names: tuple[str, ...]) -> Procedure[None]:
+    """Commits wait for every one of the names; for nobody when there are none."""
+    listed = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+    value = f"FIRST {len(names)} ({listed})" if names else ""
+    yield from _set(own, "synchronous_standby_names", value)
+    quoted = _literal(value)
+    yield from _wait(own, "see the names in force", f"SELECT current_setting('synchronous_standby_names') = {quoted}")
+    if names:
+        yield from _checkpoint(own)
+
+
+def _checkpoint(own: _Own) -> Procedure[None]:
+    """Backends wait for standbys once the checkpointer has read the names, which it does before its next checkpoint; a
+    standby that is rewound needs one of this timeline as well."""
+    done = yield Step("make a checkpoint", own.ask("CHECKPOINT"), changes=True, timeout_seconds=_CHECKPOINT_SECONDS)
+    require(done, f"{own.member.name} 未能完成检查点", f"{own.member.name} made no checkpoint")
+
+
+def _follow(own: _Own, upstream: Member) -> Procedure[None]:
+    yield from _set(own, "primary_conninfo", _upstream(own, upstream))
+
+
+def _stop(own: _Own, *, clean: bool) -> Procedure[None]:
+    """At once means that it may have to recover; whoever does not listen is killed."""
+    stopped_ = yield Step(
+        "stop the server",
+        own.program(programs.STOP, "fast" if clean else "immediate"),
+        changes=True,
+        timeout_seconds=_STOP_SECONDS,
+    )
+    require(stopped_, f"{own.member.name} 未能停止", f"{own.member.name} does not stop")
+
+
+def _start(own: _Own) -> Procedure[None]:
+    started = yield Step("start the server", own.program(programs.START), changes=True, timeout_seconds=_START_SECONDS)
+    require(started, f"{own.member.name} 未能启动", f"{own.member.name} does not start")
+
+
+def _rejoin(own: _Own, upstream: Member) -> Procedure[None]:
+    yield from _stop(own, clean=False)
+    source = connection(own.cluster, upstream, "jindun-rejoin")
+    # Until its first checkpoint a promoted server still names the old timeline in its control file.
+    checked = yield Step(
+        f"have {upstream.name} make a checkpoint",
+        Sql(source, "CHECKPOINT"),
+        changes=True,
+        timeout_seconds=_CHECKPOINT_SECONDS,
+    )
+    require(checked, f"{upstream.name} 未能完成检查点", f"{upstream.name} made no checkpoint")
+    told = (source, _upstream(own, upstream))
+    rewound = yield Step("rewind", own.program(programs.REWIND, *told), changes=True, timeout_seconds=_COPY_SECONDS)
+    if rewound.ok:
+        yield from _start(own)
+        if (yield from _receives(own)).ok:
+            return
+        yield from _stop_again(own)
+    copied = yield Step(
+        f"copy {upstream.name}", own.program(programs.COPY, *told), changes=True, timeout_seconds=_COPY_SECONDS
+    )
+    require(copied, f"无法复制 {upstream.name}", f"{upstream.name} cannot be copied")
+    started = yield Step("start the copy", own.program(programs.START), changes=True, timeout_seconds=_START_SECONDS)
+    require(started, f"{own.member.name} 未能启动", f"{own.member.name} does not start")
+
+
+def _stop_again(own: _Own) -> Procedure[None]:
+    stopped_ = yield Step(
+        "stop it again", own.program(programs.STOP, "immediate"), changes=True, timeout_seconds=_STOP_SECONDS
+    )
+    require(stopped_, f"{own.member.name} 未能停止", f"{own.member.name} does not stop")
+
+
+def _receives(own: _Own) -> Procedure[Result]:
+    """Whether it streams within a few seconds."""
+    for look in range(1, _LOOKS + 1):
+        seen = yield Step(
+            f"see that it receives, look {look}",
+            own.ask("SELECT status FROM pg_stat_wal_receiver, pg_sleep(0.1)", "streaming"),
+            timeout_seconds=_SHORT_SECONDS,
+        )
+        if seen.ok:
+            break
+    return seen
+
+
+def _set(own: _Own, name: str, value: str) -> Procedure[None]:
+    """A setting, for good, and read again at once."""
+    done = yield Step(
+        f"set {name}",
+        own.ask(f"ALTER SYSTEM SET {name} = {_literal(value)}"),
+        changes=True,
+        timeout_seconds=_SHORT_SECONDS,
+    )
+    require(done, f"{own.member.name} 无法设置 {name}", f"{name} of {own.member.name} cannot be set")
+    read = yield Step(
+        f"have {name} read", own.ask("SELECT pg_reload_conf()", "^t$"), changes=True, timeout_seconds=_SHORT_SECONDS
+    )
+    require(read, f"{own.member.name} 无法重新读取配置", f"{own.member.name} cannot read its settings again")
+
+
+def _wait(own: _Own, name: str, question: str, expect: str = "^t$") -> Procedure[None]:
+    for look in range(1, _LOOKS + 1):
+        seen = yield Step(f"{name}, look {look}", own.ask(question, expect), timeout_seconds=_SHORT_SECONDS)
+        if seen.ok:
+            return
+        yield Step(f"wait a little, {look}", own.ask("SELECT pg_sleep(0.01)"), timeout_seconds=_SHORT_SECONDS)
+    require(seen, f"{own.member.name} 未达到所要的状态", f"{own.member.name} did not come into the wanted state")
+
+
+def _upstream(own: _Own, upstream: Member) -> str:
+    return connection(own.cluster, upstream, own.member.name).replace(f"dbname={_quoted(own.cluster.database)} ", "")
+
+
+def _named(cluster: Cluster, name: str) -> Member:
+    member = cluster.member(name)
+    if member is None:
+        raise ProcedureFailed(f"集群 {cluster.id} 没有成员 {name}", f"cluster {cluster.id} has no member {name}")
+    return member
+
+
+def _quoted(word: str) -> str:
+    """As libpq reads words; plain ones stay plain."""
+    if re.fullmatch(r"[\w./:-]+", word):
+        return word
+    return "'" + word.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _literal(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,100 @@
+"""The scripts that run on a member's own machine. `$1` is the data directory. Plain sh, and PostgreSQL's programs."""
+
+PRELUDE = """\
+set -eu
+data=$1
+shift
+owner=$(stat -c %u -- "$data") group=$(stat -c %g -- "$data")
+as_owner() {
+    if [ "$(id -u)" = 0 ] && [ "$owner" != 0 ]; then
+        setpriv --reuid="$owner" --regid="$group" --clear-groups -- "$@"
+    else "$@"; fi
+}
+kept=$data.kept
+opts=$(cat "$data/postmaster.opts" 2>/dev/null || cat "$kept/postmaster.opts")
+programs=$(dirname "${opts%% *}")
+runs() { # whether the process of postmaster.pid is alive and lives in this directory; sets pid
+    pid=$(head -n 1 "$data/postmaster.pid" 2>/dev/null) || return 1
+    [ "$(readlink "/proc/$pid/cwd" 2>/dev/null)" = "$(readlink -f "$data")" ]
+}
+cd /
+"""
+"""Sets `programs`, `opts`, `as_owner` and `runs`. The options are quoted for a shell, as pg_ctl wants them."""
+
+STATE = """\
+if runs; then echo "running: $(awk '{print $3}' "/proc/$pid/stat")"; exit 0; fi
+as_owner "$programs/pg_controldata" -D "$data"
+"""
+"""What the control file says, or that a process is there after all."""
+
+STOP = """\
+runs || exit 0
+main=$pid
+as_owner "$programs/pg_ctl" stop -D "$data" -m "$1" -w -t "$([ "$1" = fast ] && echo 20 || echo 2)" >/dev/null 2>&1 || :
+alive() { [ "$(readlink "/proc/$1/cwd" 2>/dev/null)" = "$(readlink -f "$data")" ]; }
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    left=
+    for process in /proc/[0-9]*; do
+        number=${process#/proc/}
+        if alive "$number" && [ "$(tr -d '\\0' <"$process/comm" 2>/dev/null)" = postgres ]; then left="$left $number"; fi
+    done
+    [ -n "$left" ] || exit 0
+    kill -s KILL $left 2>/dev/null || :
+    sleep 0.1
+done
+echo "the server $main does not end" >&2
+exit 1
+"""
+"""In the mode `$2`; who is frozen, or takes too long, is killed with all of its children."""
+
+START = """\
+if runs; then exit 0; fi
+mkdir -p -- "$kept"
+cp -p -- "$data/postmaster.opts" "$kept/" 2>/dev/null || :
+chown -- "$owner:$group" "$kept"
+as_owner "$programs/pg_ctl" start -D "$data" -w -t 5 -l "$data.log" -o "${opts#* }" >/dev/null 2>&1 && exit 0
+if runs; then exit 0; fi
+tail -n 3 -- "$data.log" >&2
+exit 1
+"""
+"""As it was started last. One that still recovers after five seconds counts as started."""
+
+_KEEP = """\
+mkdir -p -- "$kept"
+cp -p -- "$data"/*.conf "$data/postmaster.opts" "$kept/" 2>/dev/null || :
+chown -- "$owner:$group" "$kept"
+"""
+_BECOME_STANDBY = """\
+cp -p -- "$kept"/*.conf "$data/"
+grep -v -e '^primary_conninfo' -e '^synchronous_standby_names' "$kept/postgresql.auto.conf" >"$data/postgresql.auto.conf" || :
+quoted=$(printf %s "$2" | sed "s/'/''/g")
+echo "primary_conninfo = '$quoted'" >>"$data/postgresql.auto.conf"
+: >"$data/standby.signal"
+chown -- "$owner:$group" "$data/postgresql.auto.conf" "$data/standby.signal"
+"""
+"""Its own settings stay its own, though a rewind or a copy brings those of the other."""
+
+REWIND = (
+    _KEEP
+    + """\
+config=$(printf %s "$opts" | sed -n 's/.*"config_file=\\([^"]*\\)".*/\\1/p')
+rm -f -- "$data/standby.signal"
+as_owner "$programs/pg_rewind" --target-pgdata="$data" --source-server="$1" --no-sync ${config:+--config-file="$config"} >&2
+"""
+    + _BECOME_STANDBY
+)
+"""Throw away what the source, `$2`, has not; then a standby of the server that `$3` connects to."""
+
+COPY = (
+    _KEEP
+    + """\
+fresh=$data.fresh
+rm -rf -- "$fresh"
+as_owner "$programs/pg_basebackup" -d "$1" -D "$fresh" -X stream -c fast --no-sync >&2
+rm -rf -- "$data"
+mv -T -- "$fresh" "$data"
+cp -p -- "$kept/postmaster.opts" "$data/"
+"""
+    + _BECOME_STANDBY
+)
+"""A whole new copy of the source; there must be room for both."""

@@ -1,0 +1,158 @@
+"""What PostgreSQL's answers mean. Pure but for `Memory`, which the caller keeps."""
+
+import re
+from dataclasses import dataclass
+
+from backup.failover.situation import MemberState, MemberStatus, Seen, Standby
+from secops.model.cluster import Cluster, Member
+from secops.model.step import Result, Trouble
+from secops.support.postgresql_wire import CONNECTED
+
+_GAP_SECONDS = 1.5
+"""With no look for longer than this nothing is known of the time between."""
+_ZERO = "'0/0'::pg_lsn"
+STATUS = f"""
+SELECT 'self', pg_is_in_recovery(), extract(epoch FROM clock_timestamp()),
+  CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
+       ELSE pg_current_wal_flush_lsn() END - {_ZERO},
+  CASE WHEN pg_is_in_recovery() THEN greatest((SELECT received_tli FROM pg_stat_wal_receiver),
+         (SELECT timeline_id FROM pg_control_checkpoint()),
+         (SELECT min_recovery_end_timeline FROM pg_control_recovery()))
+       ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,
+  coalesce((SELECT status FROM pg_stat_wal_receiver), ''),
+  current_setting('synchronous_standby_names'),
+  coalesce((SELECT setting FROM pg_file_settings WHERE name = 'synchronous_standby_names' ORDER BY seqno DESC LIMIT 1), ''),
+  current_setting('primary_conninfo')
+UNION ALL
+SELECT 'standby', false, 0, coalesce(flush_lsn, {_ZERO}) - {_ZERO}, 0, sync_state, application_name, '', ''
+FROM pg_stat_replication WHERE state = 'streaming'
+"""  # noqa: S608 - a constant
+"""Its flushed position is read in the same statement as the names, whose values the session took up before it began."""
+
+LOOK = """
+SELECT CASE WHEN pg_is_in_recovery() THEN 'standby'
+  WHEN EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'jindun-look' AND wait_event = 'SyncRep'
+               AND client_addr IS NOT DISTINCT FROM inet_client_addr() AND pid <> pg_backend_pid()) THEN 'hangs'
+  ELSE pg_logical_emit_message(true, 'jindun', 'canary')::text END
+"""
+"""A commit that needs no table. While an earlier one of this place still waits there is no other, or they would pile up."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """When the standbys in a primary's names last confirmed something new, by the member's clock."""
+
+    confirmed: int = 0
+    confirmed_at: float = 0.0
+    looked_at: float = 0.0
+
+    def unprotected(self, moment: float, confirmed: int, flushed: int, *, streams: bool) -> float:
+        """For how many seconds nobody has confirmed what waits."""
+        fine = streams and (confirmed >= flushed or confirmed > self.confirmed)
+        if fine or moment - self.looked_at > _GAP_SECONDS:
+            self.confirmed_at = moment
+        self.confirmed, self.looked_at = confirmed, moment
+        return max(0.0, moment - self.confirmed_at)
+
+
+def running(cluster: Cluster, member: Member, output: str, memory: Memory) -> MemberStatus:
+    """From the rows that STATUS gives."""
+    rows = [line.split("|") for line in output.splitlines()]
+    _, recovering, moment, flushed, timeline, receiver, names, kept, upstream = next(
+        row for row in rows if row[0] == "self"
+    )
+    if recovering == "t":
+        follows = _member_at(cluster, upstream)
+        return MemberStatus(
+            MemberState.STANDBY,
+            timeline=int(timeline or 0),
+            flushed=int(flushed or 0),
+            follows=follows,
+            receiving=receiver == "streaming",
+            names_kept=names_in(kept),
+        )
+    standbys = tuple(Standby(row[6], row[5] in ("sync", "quorum"), int(row[3])) for row in rows if row[0] == "standby")
+    in_force = names_in(names)
+    named = [standby.flushed for standby in standbys if standby.name in in_force]
+    unprotected = memory.unprotected(float(moment), max(named, default=0), int(flushed), streams=bool(named))
+    return MemberStatus(
+        MemberState.PRIMARY,
+        timeline=int(timeline),
+        flushed=int(flushed),
+        names=in_force,
+        names_kept=names_in(kept),
+        names_since=int(flushed),
+        standbys=standbys,
+        unprotected_seconds=unprotected if in_force else 0.0,
+    )
+
+
+def stopped(output: str) -> MemberStatus:
+    """From what the control file says, or from the state of a process that is there after all."""
+    if found := re.match(r"running: (\S)", output):
+        return MemberStatus(MemberState.HUNG if found[1] == "T" else MemberState.STARTING)
+    fields = dict(re.findall(r"^(.+?):\s+(.*)$", output, re.MULTILINE))
+    clean = fields.get("Database cluster state") == "shut down"
+    checkpoint = position(fields.get("Latest checkpoint location", "0/0"))
+    recovered = position(fields.get("Minimum recovery ending location", "0/0"))
+    timeline = max(
+        int(fields.get(name) or 0) for name in ("Latest checkpoint's TimeLineID", "Min recovery ending loc's timeline")
+    )
+    end = _after_checkpoint(checkpoint) if clean else max(checkpoint, recovered)
+    return MemberStatus(MemberState.STOPPED, timeline=timeline, flushed=end, clean=clean)
+
+
+def state_of_failure(told: Result) -> MemberState:
+    """What it means that the member does not say what it is doing."""
+    if re.search("starting up|shutting down|not accepting connections|recovery state", told.error_output):
+        return MemberState.STARTING
+    if told.trouble is Trouble.UNREACHABLE:
+        return MemberState.STOPPED
+    return MemberState.HUNG
+
+
+def look_of_row(output: str) -> Seen:
+    """What the canary gave."""
+    return Seen.NOT_COMMITTING if output == "hangs" else Seen.GOOD
+
+
+def look_of_failure(told: Result) -> Seen | None:
+    """None when it takes a second look: a canary that does not come back is one of two things."""
+    if told.trouble is Trouble.FAILED:
+        return Seen.NOT_COMMITTING
+    if told.trouble is Trouble.TIMEOUT:
+        return Seen.NOT_COMMITTING if CONNECTED in told.error_output else None
+    if re.search("[Nn]o route|unreachable|timed out|timeout", told.error_output):
+        return Seen.SILENT
+    return Seen.REFUSED
+
+
+def names_in(setting: str) -> tuple[str, ...]:
+    """The names of `synchronous_standby_names`, however they are counted."""
+    inner = re.sub(r"^\s*(?:(?:FIRST|ANY)\s+)?\d+\s*\((.*)\)\s*$", r"\1", setting, flags=re.IGNORECASE | re.DOTALL)
+    found = re.findall(r'"((?:[^"]|"")*)"|([^\s,"]+)', inner)
+    return tuple(quoted.replace('""', '"') or plain for quoted, plain in found)
+
+
+def position(lsn: str) -> int:
+    """Bytes, from PostgreSQL's `16/B374D848`."""
+    high, _, low = lsn.strip().partition("/")
+    return (int(high, 16) << 32) + int(low or "0", 16)
+
+
+def _after_checkpoint(start: int) -> int:
+    """Where the log ends that a clean stop leaves: after the record of its last checkpoint, which may cross a page."""
+    page, record, header, long_header, segment = 8192, 120, 24, 40, 1 << 20
+    room = page - start % page
+    if room >= record:
+        return start + record
+    return start + record + (long_header if (start + room) % segment == 0 else header)
+
+
+def _member_at(cluster: Cluster, conninfo: str) -> str:
+    host = re.search(r"(?:^|\s)host=(\S+)", conninfo)
+    port = re.search(r"(?:^|\s)port=(\d+)", conninfo)
+    for member in cluster.members:
+        if host and host[1] == member.address and int(port[1] if port else 5432) == member.port:
+            return member.name
+    return ""
