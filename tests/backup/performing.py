@@ -15,6 +15,7 @@ from secops.execution.journal import Journal, Mode, Run
 from secops.execution.local import LocalRunner
 from secops.execution.runner import Performs, Runners, failure
 from secops.execution.secrets import Secrets
+from secops.execution.sql import SqlRunner
 from secops.model.step import Procedure, Rescan, Result, Trouble
 from secops.support.clock import now
 
@@ -48,7 +49,7 @@ class Performing:
     def __init__(self, folder: Path, scanner: Performs[Rescan] = NO_SCANNER) -> None:
         local = LocalRunner(Secrets(folder))
         fetch = FetchRunner(lambda host, port: host == LOOPBACK)
-        self._runners = Runners(local, local, DialogueRunner(), fetch, scanner)
+        self._runners = Runners(local, local, DialogueRunner(), fetch, scanner, sql=SqlRunner())
         self._journal = Journal(folder / "journal.sqlite")
         self._numbers = count(1)
         self.performed: list[Performed] = []

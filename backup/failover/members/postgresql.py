@@ -67,7 +67,7 @@ class PostgresqlHands(MemberHands):
         told = yield Step("ask the member", Sql(server, STATUS), timeout_seconds=_STATUS_SECONDS)
         if told.ok:
             memory = self._memories.setdefault(f"{cluster.id}/{member.name}", Memory())
-            return running(cluster, member, told.output, memory)
+            return running(cluster, told.output, memory)
         state = state_of_failure(told)
         if state is not MemberState.STOPPED:
             return MemberStatus(state)

@@ -29,20 +29,31 @@ as_owner "$programs/pg_controldata" -D "$data"
 
 STOP = """\
 runs || exit 0
-main=$pid
-as_owner "$programs/pg_ctl" stop -D "$data" -m "$1" -w -t "$([ "$1" = fast ] && echo 20 || echo 2)" >/dev/null 2>&1 || :
-alive() { [ "$(readlink "/proc/$1/cwd" 2>/dev/null)" = "$(readlink -f "$data")" ]; }
-for _ in 1 2 3 4 5 6 7 8 9 10; do
+gone() { # whether the server ends within $1 looks
+    for _ in $(seq "$1"); do
+        [ -d "/proc/$pid/cwd" ] || return 0
+        sleep 0.02
+    done
+    return 1
+}
+if [ "$1" = fast ]; then
+    kill -s INT "$pid"
+    gone 500 && exit 0
+fi
+kill -s QUIT "$pid" 2>/dev/null || :
+gone 50 || :
+home=$(readlink -f "$data")
+for _ in $(seq 50); do
     left=
-    for process in /proc/[0-9]*; do
-        number=${process#/proc/}
-        if alive "$number" && [ "$(tr -d '\\0' <"$process/comm" 2>/dev/null)" = postgres ]; then left="$left $number"; fi
+    for place in $(find /proc/[0-9]*/cwd -maxdepth 0 -lname "$home" 2>/dev/null); do
+        process=${place%/cwd}
+        read -r name <"$process/comm" && [ "$name" = postgres ] && left="$left ${process#/proc/}" || :
     done
     [ -n "$left" ] || exit 0
     kill -s KILL $left 2>/dev/null || :
-    sleep 0.1
+    sleep 0.05
 done
-echo "the server $main does not end" >&2
+echo "the server $pid does not end" >&2
 exit 1
 """
 """In the mode `$2`; who is frozen, or takes too long, is killed with all of its children."""
@@ -52,8 +63,11 @@ if runs; then exit 0; fi
 mkdir -p -- "$kept"
 cp -p -- "$data/postmaster.opts" "$kept/" 2>/dev/null || :
 chown -- "$owner:$group" "$kept"
-as_owner "$programs/pg_ctl" start -D "$data" -w -t 5 -l "$data.log" -o "${opts#* }" >/dev/null 2>&1 && exit 0
-if runs; then exit 0; fi
+for _ in 1 2 3 4; do # the number of one that was killed may be in the table of processes for another moment
+    as_owner "$programs/pg_ctl" start -D "$data" -w -t 5 -l "$data.log" -o "${opts#* }" >/dev/null 2>&1 && exit 0
+    if runs; then exit 0; fi
+    sleep 0.2
+done
 tail -n 3 -- "$data.log" >&2
 exit 1
 """

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from backup.failover.situation import MemberState, MemberStatus, Seen, Standby
-from secops.model.cluster import Cluster, Member
+from secops.model.cluster import Cluster
 from secops.model.step import Result, Trouble
 from secops.support.postgresql_wire import CONNECTED
 
@@ -55,7 +55,7 @@ class Memory:
         return max(0.0, moment - self.confirmed_at)
 
 
-def running(cluster: Cluster, member: Member, output: str, memory: Memory) -> MemberStatus:
+def running(cluster: Cluster, output: str, memory: Memory) -> MemberStatus:
     """From the rows that STATUS gives."""
     rows = [line.split("|") for line in output.splitlines()]
     _, recovering, moment, flushed, timeline, receiver, names, kept, upstream = next(

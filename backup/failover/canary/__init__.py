@@ -1,0 +1,1 @@
+"""The client's truth: business transactions through the real entry, and what came of each."""
