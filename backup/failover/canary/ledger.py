@@ -113,9 +113,7 @@ def read_ledger(path: Path) -> list[Entered]:
 def longest_outage(entries: Iterable[Entered], since: float = 0.0) -> Outage | None:
     """Of the time after `since`; None with fewer than two acknowledged transactions."""
     acknowledged = sorted(entry.answered for entry in entries if entry.told is Told.OK)
-    gaps = [
-        Outage(before, after) for before, after in pairwise(acknowledged) if after >= since
-    ]
+    gaps = [Outage(before, after) for before, after in pairwise(acknowledged) if after >= since]
     return max(gaps, key=lambda gap: gap.seconds, default=None)
 
 
