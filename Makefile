@@ -2,16 +2,19 @@
 PYTHON := .venv/bin/python
 SOURCES := secops scanners backup playbooks dashboards
 
-.PHONY: demo test fast lint docs clean setup setup-dev
+.PHONY: demo test fast explore lint docs clean setup setup-dev
 
 demo: setup          ## Play the whole story on this machine: scan, back up, attack, restore, prove
 	$(PYTHON) -m secops demo
 
 test: setup-dev lint     ## Everything, with the real servers
-	$(PYTHON) -m pytest -n 2 --dist loadgroup --maxprocesses 2
+	$(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations 30
 
 fast: setup          ## The inner loop, under a minute
-	$(PYTHON) -m pytest -q -n 2 -m "not slow"
+	$(PYTHON) -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder -m "not slow"
+
+explore: setup-dev       ## Property tests on examples that nobody tried yet, more of them; each time others
+	$(PYTHON) -m pytest -n 2 --dist loadgroup -m hypothesis --hypothesis-profile explore
 
 lint: setup          ## Style, types, layers
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .

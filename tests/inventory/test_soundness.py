@@ -89,7 +89,7 @@ WORDS = st.sampled_from(
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=2000)
+@settings(max_examples=300)
 def test_a_changed_file_is_an_inventory_or_has_located_problems(data: st.DataObject) -> None:
     words = CITY.split(" ")
     for _ in range(data.draw(st.integers(1, 3))):
