@@ -85,7 +85,7 @@ def test_it_serves_until_interrupted(home: Path) -> None:
             with urllib.request.urlopen(address, timeout=30) as answer:
                 assert "jindun_runs_waiting" in names(answer.read().decode())
             served.send_signal(signal.SIGINT)
-            assert served.wait(20) == 0
+            assert served.wait(60) == 0
         finally:
             served.kill()
 

@@ -47,7 +47,7 @@ class Holder:
     def end(self) -> int:
         """Reap it, killed if need be."""
         try:
-            return self.process.wait(10)
+            return self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()

@@ -64,7 +64,7 @@ def test_an_interrupt_cleans_up(room: Path, after_seconds: float) -> None:
     time.sleep(after_seconds)
     running.send_signal(signal.SIGINT)
     assert running.wait(60) != 0
-    assert eventually(lambda: left(room) == [], 5), left(room)
+    assert eventually(lambda: left(room) == [], 30), left(room)
 
 
 def test_keep_leaves_it_standing_until_it_is_ended(room: Path) -> None:
@@ -90,4 +90,4 @@ def test_keep_leaves_it_standing_until_it_is_ended(room: Path) -> None:
         assert verdicts == ["unknown"] * 3 + ["no"] * 3 + ["yes"] * 3
     finally:
         os.kill(int(guardian), signal.SIGTERM)
-    assert eventually(lambda: left(room) == [], 5), left(room)
+    assert eventually(lambda: left(room) == [], 30), left(room)

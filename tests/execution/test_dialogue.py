@@ -60,7 +60,7 @@ def test_haproxy_is_switched_and_says_so(folder: Path) -> None:
     )
     with subprocess.Popen([program, "-db", "-q", "-f", str(folder / "cfg")]) as process:
         try:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while not talk(runtime, "show info", "Pid:").ok:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)

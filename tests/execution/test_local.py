@@ -45,16 +45,16 @@ def test_arguments_that_the_system_refuses_are_a_result(argument: str) -> None:
 
 def test_a_program_that_ends_on_the_polite_signal_may_clean_up(tmp_path: Path) -> None:
     result = run(
-        "sh", "-c", f"trap 'echo cleaned; exit 0' TERM; sleep 9 & wait; touch {tmp_path}/no", timeout_seconds=0.3
+        "sh", "-c", f"trap 'echo cleaned; exit 0' TERM; sleep 300 & wait; touch {tmp_path}/no", timeout_seconds=0.3
     )
     assert (result.trouble, result.output) == (Trouble.TIMEOUT, "cleaned\n")
     assert not (tmp_path / "no").exists()
 
 
 def test_a_child_that_outlives_its_polite_parent_is_ended() -> None:
-    script = "(trap '' TERM; sleep 9.0731; sleep 9.0731) & wait"
+    script = "(trap '' TERM; sleep 300.0731; sleep 300.0731) & wait"
     assert run("sh", "-c", script, timeout_seconds=0.3).trouble is Trouble.TIMEOUT
-    assert wait_until_gone("9.0731")
+    assert wait_until_gone("300.0731")
 
 
 @pytest.mark.slow
@@ -62,13 +62,13 @@ def test_an_interrupted_service_takes_its_command_with_it() -> None:
     code = (
         "from pathlib import Path; from secops.execution.local import LocalRunner;"
         "from secops.execution.secrets import Secrets; from secops.model.step import Command;"
-        "LocalRunner(Secrets(Path())).perform(Command('local', ('sleep', '9.0877')), 20)"
+        "LocalRunner(Secrets(Path())).perform(Command('local', ('sleep', '300.0877')), 200)"
     )
     service = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
-    assert wait_until_runs("sleep 9.0877", 10)
+    assert wait_until_runs("sleep 300.0877", 60)
     service.send_signal(signal.SIGINT)
-    assert service.wait(5) != 0
-    assert wait_until_gone("sleep 9.0877")
+    assert service.wait(60) != 0
+    assert wait_until_gone("sleep 300.0877")
 
 
 def test_no_descriptor_is_left_open() -> None:

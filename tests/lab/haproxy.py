@@ -73,7 +73,7 @@ def _start(
         process = subprocess.Popen(
             [HAPROXY, "-db", "-f", str(config)], stdin=subprocess.DEVNULL, stdout=sink, stderr=sink
         )
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not socket.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     return process, Haproxy(f"http://127.0.0.1:{port}/", str(socket), process.pid)

@@ -79,7 +79,7 @@ http {{
 
 
 def _listens(process: "subprocess.Popen[bytes]", port: int) -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         with socket.socket() as client:
             if client.connect_ex(("127.0.0.1", port)) == 0:

@@ -19,7 +19,7 @@ def runs(mark: str) -> bool:
     return any(mark in line for line in command_lines())
 
 
-def wait_until_gone(mark: str, seconds: float = 5.0) -> bool:
+def wait_until_gone(mark: str, seconds: float = 30.0) -> bool:
     """Whether no process has `mark` in its command line any more, at the latest after `seconds`."""
     deadline = time.monotonic() + seconds
     while runs(mark):
@@ -29,7 +29,7 @@ def wait_until_gone(mark: str, seconds: float = 5.0) -> bool:
     return True
 
 
-def wait_until_runs(command: str, seconds: float = 5.0) -> bool:
+def wait_until_runs(command: str, seconds: float = 30.0) -> bool:
     """Whether some process has a command line that starts with `command`, at the latest after `seconds`."""
     deadline = time.monotonic() + seconds
     while not any(line.startswith(command) for line in command_lines()):

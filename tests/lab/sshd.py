@@ -176,7 +176,7 @@ def _password_locked() -> bool:
 
 
 def _listens(process: "subprocess.Popen[bytes]", log: Path) -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         if b"Server listening on" in log.read_bytes():
             return True

@@ -1,7 +1,7 @@
 """The engine: order, outputs, failures, rollback, approvals, rehearsal, resume. Commands are real."""
 
+import json
 import os
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -46,13 +46,17 @@ def test_steps_run_in_order_and_pass_outputs_on(play: Play) -> None:
     assert ended.records[1].outputs["output"] == "hello world"
 
 
-def test_steps_without_needs_run_at_once(play: Play) -> None:
-    began = time.monotonic()
+def test_steps_without_needs_run_at_once(play: Play, tmp_path: Path) -> None:
+    """Each waits until all four are there."""
+    (tmp_path / "here").mkdir()
+    script = f'cd {tmp_path}/here && touch $0 && until [ "$(ls | wc -l)" = 4 ]; do sleep 0.02; done'
     ended = play(
-        "".join(f"- {{id: s{n}, uses: command.probe, with: {{argv: [sleep, '1']}}, needs: []}}\n" for n in range(4))
+        "".join(
+            f"- {{id: s{n}, uses: command.probe, with: {{argv: {json.dumps(['sh', '-c', script, str(n)])}}}, needs: []}}\n"
+            for n in range(4)
+        )
     )
-    assert ended.run.state is RunState.SUCCEEDED
-    assert time.monotonic() - began < 3
+    assert ended.run.state is RunState.SUCCEEDED, ended.run.because
 
 
 def test_a_condition_that_does_not_hold_skips_the_step_alone(play: Play) -> None:

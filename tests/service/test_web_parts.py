@@ -167,7 +167,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _end_soon(pids: list[int]) -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if not any(_runs(pid) for pid in pids):
             return True

@@ -204,7 +204,7 @@ def test_a_quota_that_is_reached_leaves_the_vault_usable(performing: Performing,
 
 
 def wait_for(condition: str, repository: Path) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while not list(repository.glob(condition)):
         assert time.monotonic() < deadline, f"no {condition}"
         time.sleep(0.005)
@@ -242,7 +242,7 @@ def test_a_killed_copy_is_made_again(
     process.kill()
     for pid in below:
         os.kill(pid, signal.SIGKILL)
-    assert process.wait(10) == -signal.SIGKILL
+    assert process.wait(60) == -signal.SIGKILL
     performing.run(borg.backup(shelf.source, shelf.vault, shelf.keys, "one", FIRST))
     assert performing.changed == ["copy the source"]
     assert points(performing, shelf) == ("one",)

@@ -50,7 +50,7 @@ def taking_additions(folder: Path) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while not answers(f"http://{address}/"):
             assert process.poll() is None and time.monotonic() < deadline, "rclone did not start"
             time.sleep(0.05)
@@ -143,11 +143,13 @@ def test_a_vault_that_only_takes_additions_loses_nothing_to_an_intruder(
         stderr=subprocess.PIPE,
         text=True,
     )
-    # It would try for half a minute.
-    with pytest.raises(subprocess.TimeoutExpired):
-        started.communicate(PASSPHRASE, timeout=4)
-    started.kill()
-    assert "403 Forbidden" in started.communicate()[1]
+    assert started.stdin and started.stderr
+    with started:
+        started.stdin.write(PASSPHRASE)
+        started.stdin.close()
+        assert any("403 Forbidden" in line for line in started.stderr)
+        # It would try for half a minute.
+        started.kill()
 
     root = served.vault.location.removeprefix("rest:")
     for path in before:
@@ -245,12 +247,12 @@ def kill_a_copy(shelf: Shelf, archive: str, repository: Path) -> None:
     assert process.stdin
     process.stdin.write(PASSPHRASE.encode())
     process.stdin.close()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while not (list(repository.glob("locks/*")) and list(repository.glob("data/*/*"))):
         assert process.poll() is None and time.monotonic() < deadline, "the copy was not caught at work"
         time.sleep(0.002)
     process.kill()
-    assert process.wait(10) == -signal.SIGKILL
+    assert process.wait(60) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(
@@ -296,7 +298,7 @@ def test_the_living_are_not_disturbed(performing: Performing, shelf: Shelf) -> N
         stdout=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while not list(shelf.repository.glob("locks/*")):
             assert time.monotonic() < deadline, "the copy did not begin"
             time.sleep(0.01)

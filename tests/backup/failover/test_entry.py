@@ -105,7 +105,7 @@ def test_a_target_that_does_not_answer_is_refused(performing: Performing, entry:
 def test_open_sessions_are_cut(performing: Performing, entry: Entry) -> None:
     """A client in the middle of a long answer from the old centre is let go at once."""
     where = entry.url.removeprefix("http://").strip("/")
-    client = http.client.HTTPConnection(where, timeout=10)
+    client = http.client.HTTPConnection(where, timeout=60)
     client.request("GET", "/slow")
     answer = client.getresponse()
     assert answer.read(2) == b".."
@@ -122,7 +122,7 @@ def test_open_sessions_are_cut(performing: Performing, entry: Entry) -> None:
 def test_a_fenced_centre_gets_no_request(performing: Performing, entry: Entry, centres: dict[str, Centre]) -> None:
     performing.run(drain(entry, "centre-prod"))
     before = centres["prod"].asked
-    client = http.client.HTTPConnection(entry.url.removeprefix("http://").strip("/"), timeout=10)
+    client = http.client.HTTPConnection(entry.url.removeprefix("http://").strip("/"), timeout=60)
     client.request("GET", "/")
     assert client.getresponse().status == 503
     client.close()
