@@ -38,6 +38,9 @@ if "TMPDIR" not in os.environ and _memory_has_room():
     os.environ["TMPDIR"] = str(_MEMORY)
     tempfile.tempdir = None
 
+# Hundreds of commands are started, which would compile the whole source each.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A shell starts what runs in the background deaf to Ctrl-C; the programs that tests interrupt would inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -32,7 +32,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(checkout: Path, *argv: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "JINDUN_LANG": "en", "JINDUN_HOME": "", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "JINDUN_LANG": "en", "JINDUN_HOME": ""}
     return subprocess.run(
         [sys.executable, "-m", *argv], cwd=checkout, env=environment, capture_output=True, text=True, timeout=110
     )
