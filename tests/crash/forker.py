@@ -1,4 +1,5 @@
-"""Runs playbooks in forked children that kill themselves at a chosen boundary. Reads jobs from stdin, one JSON a line.
+"""Runs playbooks in forked children that kill themselves at a chosen boundary, or halt at some of them until told to go
+on. Reads jobs from stdin, one JSON a line.
 
 A process of its own with one thread, so that forking it is safe; everything is imported once, so that a child costs
 nothing but its work.
@@ -39,10 +40,12 @@ class Ledger:
 
 
 class Killer:
-    """Counts boundaries and ends the process at the wanted one, as a power cut would."""
+    """Counts boundaries and ends the process at the wanted one, as a power cut would; halts at every so manyth."""
 
-    def __init__(self, at: int | None, seen: Path) -> None:
+    def __init__(self, at: int | None, halts: "tuple[int, int] | None", seen: Path) -> None:
         self._at = at
+        self._halts = halts
+        """Where the first halt is, and how far it is to the next."""
         self._count = 0
         self._seen = seen.open("a")
 
@@ -52,6 +55,9 @@ class Killer:
         self._seen.flush()
         if self._count == self._at:
             os.kill(os.getpid(), signal.SIGKILL)
+        if self._halts and self._count >= self._halts[0] and (self._count - self._halts[0]) % self._halts[1] == 0:
+            print(f"halted {self._count}", flush=True)
+            sys.stdin.readline()
 
 
 def agree(step: StepSpec, missing: int) -> Approval:
@@ -62,7 +68,7 @@ def work(job: dict[str, Any]) -> None:
     folder = Path(job["home"])
     with Home(folder) as home:
         home.runners = Ledger(home.runners, Path(job["ledger"]))  # type: ignore[misc, assignment]
-        watchers = Watchers(agree, at_boundary=Killer(job["kill_at"], Path(job["seen"])))
+        watchers = Watchers(agree, at_boundary=Killer(job["kill_at"], job["halts"], Path(job["seen"])))
         if job["verb"] == "resume":
             ended = resume(home, job["run"], watchers=watchers)
         else:

@@ -1,17 +1,19 @@
-"""The crash matrix: the restore playbook killed with `kill -9` at every boundary of its journal, then resumed.
+"""The crash matrix: the restore playbook cut off at every boundary of its journal, then resumed.
 
 The boundaries are not listed: an uninterrupted run tells them. Whatever the boundary, the end is the same, the
-irreversible effect happened once, and no run is stuck.
+irreversible effect happened once, and no run is stuck. What a process that is gone leaves are its files and the state of
+the entry: both are kept at each boundary of one halting run, which spares to run up to each of them anew. That a real
+`kill -9` leaves no more and no less is tried at some boundaries all along the way.
 """
 
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -21,18 +23,30 @@ from backup.failover.haproxy import parse_states, states
 from secops.demo import city, site
 from secops.demo.centres import Centres, start
 from secops.demo.haproxy import BACKEND
+from secops.execution.dialogue import DialogueRunner
 from secops.execution.executor import Boundary
 from secops.execution.journal import Kind, RunState
-from secops.model.step import Dialogue
+from secops.model.step import Dialogue, Result
 from secops.service.home import Home
 from secops.service.packing import pack_path
 from secops.service.running import start as start_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
-SHARDS = int(os.environ.get("JINDUN_CRASH_SHARDS", "2"))
+SHARDS = 4
+KILLS = 14
 RUN = "crash"
 PLAYBOOK = "restore-tampered-page"
+FOLDERS = ("home", "production", "local_dr", "remote_dr")
+_numbers = count()
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a process leaves that is gone."""
+
+    folder: Path
+    open_servers: tuple[str, ...]
 
 
 @dataclass
@@ -44,21 +58,52 @@ class Stage:
     finding: str
     before: Path
     forker: "subprocess.Popen[str]"
+    moments: dict[int, Moment] = field(default_factory=dict)
+    """By the number of the boundary."""
 
     def set_back(self) -> None:
         """Files and entry as they were before the run."""
-        for name in ("home", "production", "local_dr", "remote_dr"):
-            _copy_back(self.before / name, self.centres.folder / name)
+        self._put_back(self.before)
         (self.centres.folder / "ledger").write_text("")
         (self.centres.folder / "seen").write_text("")
-        with Home(self.home) as home:
-            for server in ("production", "local_dr", "remote_dr"):
-                state = "ready" if server == "production" else "maint"
-                line = f"set server {BACKEND}/{server} state {state}"
-                assert home.runners.perform(Dialogue(str(self.centres.entry_socket), line), 5).ok
+        self._open("production")
 
-    def child(self, verb: str, kill_at: int | None = None) -> int:
-        """Exit status of a child that starts or resumes the run; -9 when it was killed."""
+    def keep(self) -> Moment:
+        """Files and entry as they are now."""
+        kept = self.centres.folder / f"moment-{next(_numbers)}"
+        for name in FOLDERS:
+            (kept / name).mkdir(parents=True)
+            _copy_back(self.centres.folder / name, kept / name)
+        shutil.copy(self.centres.folder / "ledger", kept)
+        return Moment(kept, tuple(name for name, is_open in self._entry() if is_open))
+
+    def go_back(self, moment: Moment) -> None:
+        """Files and entry as they were at a moment, which is used up."""
+        self._put_back(moment.folder)
+        shutil.copy(moment.folder / "ledger", self.centres.folder)
+        self._open(*moment.open_servers)
+        shutil.rmtree(moment.folder)
+
+    def _put_back(self, folder: Path) -> None:
+        for name in FOLDERS:
+            _copy_back(folder / name, self.centres.folder / name)
+
+    def _open(self, *servers: str) -> None:
+        for server in FOLDERS[1:]:
+            state = "ready" if server in servers else "maint"
+            assert self._ask(Dialogue(str(self.centres.entry_socket), f"set server {BACKEND}/{server} state {state}"))
+
+    def _entry(self) -> list[tuple[str, bool]]:
+        said = self._ask(states(str(self.centres.entry_socket), BACKEND)).output
+        return sorted((one.name, one.open) for one in parse_states(said))
+
+    def _ask(self, question: Dialogue) -> Result:
+        answer = DialogueRunner().perform(question, 60)
+        assert answer.ok, answer.reason
+        return answer
+
+    def child(self, verb: str, kill_at: int | None = None, halts: tuple[int, int] | None = None) -> int:
+        """Exit status of a child that starts or resumes the run; -9 when it was killed. Where it halts a moment is kept."""
         folder = self.centres.folder
         job = {
             "verb": verb,
@@ -67,14 +112,22 @@ class Stage:
             "playbook": PLAYBOOK,
             "finding": self.finding,
             "kill_at": kill_at,
+            "halts": halts,
             "ledger": str(folder / "ledger"),
             "seen": str(folder / "seen"),
             "result": str(folder / "result"),
         }
-        assert self.forker.stdin and self.forker.stdout
-        self.forker.stdin.write(json.dumps(job) + "\n")
+        assert self.forker.stdout
+        self._tell(json.dumps(job))
+        while (said := self.forker.stdout.readline()).startswith("halted"):
+            self.moments[int(said.split()[1])] = self.keep()
+            self._tell("go on")
+        return int(said)
+
+    def _tell(self, line: str) -> None:
+        assert self.forker.stdin
+        self.forker.stdin.write(line + "\n")
         self.forker.stdin.flush()
-        return int(self.forker.stdout.readline())
 
     @property
     def boundaries(self) -> list[str]:
@@ -90,7 +143,6 @@ class Stage:
         """Everything that must be the same however the run went."""
         with Home(self.home) as home:
             run = home.journal.run(RUN)
-            answer = home.runners.perform(states(str(self.centres.entry_socket), BACKEND), 5)
             production = self.centres.production
             points = [(point.vault, point.verdict.proven_clean) for point in home.catalogue.points(city.TREE)]
             steps = [(e.path, e.body["state"]) for e in home.journal.entries(RUN) if e.kind is Kind.STEP]
@@ -102,7 +154,7 @@ class Stage:
                 "releases": sorted(path.name for path in production.releases.iterdir()),
                 "links": sorted(path.name for path in production.site.iterdir()),
                 "isolated": sorted(path.name for path in production.isolated.iterdir()),
-                "entry": sorted((one.name, one.open) for one in parse_states(answer.output)),
+                "entry": self._entry(),
                 "points": sorted(points),
                 "sealed": pack_path(home, RUN).exists(),
                 "moved": (self.centres.folder / "ledger").read_text(),
@@ -118,9 +170,8 @@ def _copy_back(source: Path, target: Path) -> None:
                 shutil.rmtree(path)
         elif not path.is_socket():
             path.unlink()
-    for path in source.iterdir():
-        if path.name != "logs" and not path.is_socket():
-            subprocess.run(("cp", "-a", str(path), str(target)), check=True)
+    copied = [path for path in source.iterdir() if path.name != "logs" and not path.is_socket()]
+    subprocess.run(("cp", "-a", "-t", target, *copied), check=True)
 
 
 def _keep_in_two_vaults(inventory: Path) -> None:
@@ -146,7 +197,7 @@ def stage() -> Iterator[Stage]:
             site.tamper(centres.production)
             finding = home.eyes.scan(home.eyes.pairs([page], ["page-tamper"])).recorded.new[0]
         before = centres.folder / "before"
-        for name in ("home", "production", "local_dr", "remote_dr"):
+        for name in FOLDERS:
             before.mkdir(exist_ok=True)
             _copy_back(centres.folder / name, before / name)
         arguments = (sys.executable, "-m", "tests.crash.forker")
@@ -155,20 +206,45 @@ def stage() -> Iterator[Stage]:
             yield Stage(centres, home_folder, finding, before, forker)
         finally:
             forker.stdin.close()  # type: ignore[union-attr]
-            forker.wait(10)
+            forker.wait(60)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """How the run goes when nobody cuts it off."""
+
+    end: dict[str, object]
+    boundaries: list[str]
+
+
+@pytest.fixture(scope="module")
+def whole(stage: Stage) -> Whole:
+    stage.set_back()
+    assert stage.child("start") == 0, stage.said
+    told = Whole(stage.end(), stage.boundaries)
+    assert told.end["state"] is RunState.SUCCEEDED, stage.said
+    assert told.end["moved"] == "moved the link over\n"
+    assert {line.split()[0] for line in told.boundaries} == set(Boundary)
+    return told
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_killed_at_every_boundary_it_ends_the_same(stage: Stage, shard: int) -> None:
+def test_cut_off_at_every_boundary_it_ends_the_same(stage: Stage, whole: Whole, shard: int) -> None:
     stage.set_back()
-    assert stage.child("start") == 0, stage.said
-    expected, boundaries = stage.end(), stage.boundaries
-    assert expected["state"] is RunState.SUCCEEDED, stage.said
-    assert expected["moved"] == "moved the link over\n"
-    assert {line.split()[0] for line in boundaries} == set(Boundary)
-    for number in range(1 + shard, len(boundaries) + 1, SHARDS):
+    assert stage.child("start", halts=(1 + shard, SHARDS)) == 0, stage.said
+    assert (stage.end(), stage.boundaries) == (whole.end, whole.boundaries)
+    assert list(stage.moments) == list(range(1 + shard, len(whole.boundaries) + 1, SHARDS))
+    for number in list(stage.moments):
+        stage.go_back(stage.moments.pop(number))
+        assert stage.child("resume") == 0, f"after {whole.boundaries[number - 1]}: {stage.said}"
+        assert stage.end() == whole.end, f"after {whole.boundaries[number - 1]}"
+
+
+def test_killed_all_along_the_way_it_ends_the_same(stage: Stage, whole: Whole) -> None:
+    total = len(whole.boundaries)
+    for number in range(3, total + 1, total // KILLS | 1):  # odd: each of the four kinds of boundary comes up
         stage.set_back()
-        assert stage.child("start", kill_at=number) == -9, f"not killed at {boundaries[number - 1]}: {stage.said}"
-        assert stage.boundaries == boundaries[:number]
-        assert stage.child("resume") == 0, f"after {boundaries[number - 1]}: {stage.said}"
-        assert stage.end() == expected, f"after {boundaries[number - 1]}"
+        assert stage.child("start", kill_at=number) == -9, f"not killed at {whole.boundaries[number - 1]}: {stage.said}"
+        assert stage.boundaries == whole.boundaries[:number]
+        assert stage.child("resume") == 0, f"after {whole.boundaries[number - 1]}: {stage.said}"
+        assert stage.end() == whole.end, f"after {whole.boundaries[number - 1]}"
