@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 
 from dashboards.prometheus import alert_rules
+from secops.cli.options import Listen, listen_address
 from secops.model.text import Text
 from secops.service.home import open_home
 from secops.service.metrics import exposition
 from secops.service.metrics import serve as begin_to_serve
-from secops.support.errors import BadInput, Incomplete
+from secops.support.errors import Incomplete
 from secops.support.language import say
 from secops.support.system_words import why
 
@@ -46,16 +47,6 @@ Rules = Annotated[
         "--rules", help=say(zh="输出告警规则(YAML),不读工作目录。", en="The alert rules (YAML); reads no home.")
     ),
 ]
-Listen = Annotated[
-    str,
-    typer.Option(
-        metavar="ADDRESS:PORT",
-        help=say(
-            zh="监听地址;端口 0 为任一空闲端口。没有认证,请勿对外。",
-            en="Where to listen; port 0 is any free one. Nobody is asked who they are: keep it to this machine.",
-        ),
-    ),
-]
 
 
 @verb.callback()
@@ -72,22 +63,13 @@ def metrics(context: typer.Context, output: Output = None, rules: Rules = False)
 
 @verb.command(help=say(zh="通过 HTTP 提供指标,直到 Ctrl-C。", en="Serve the metrics over HTTP until Ctrl-C."))
 def serve(listen: Listen = "127.0.0.1:9466") -> None:
-    address, port = _address(listen)
+    address, port = listen_address(listen)
     with open_home():  # a home that cannot be read is told now, and not at the first scrape
         bound, stop = begin_to_serve(open_home, address, port)
     typer.echo(f"http://{listen.rpartition(':')[0]}:{bound}/metrics")
     with suppress(KeyboardInterrupt):
         threading.Event().wait()
     stop()
-
-
-def _address(listen: str) -> tuple[str, int]:
-    address, _, port = listen.rpartition(":")
-    if not address or not port.isdecimal():
-        raise BadInput(
-            Text(f"“{listen}”不是监听地址,例:127.0.0.1:9466", f"“{listen}” is no address like 127.0.0.1:9466")
-        )
-    return address.strip("[]"), int(port)
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -46,11 +46,12 @@ class Leadership:
         *,
         preferred: Callable[[], bool] = _always,
         makes_room: Callable[[], bool] = _never,
+        stands: Callable[[], bool] = _always,
         patience_seconds: float = 1.0,
         clock: Clock = boot_clock,
     ) -> None:
         """`preferred`: whether we should lead rather than others; else we wait `patience_seconds` for them to stand.
-        `makes_room`, asked while we lead: whether somebody else should lead now, and can.
+        `makes_room`, asked while we lead: whether somebody else should lead now, and can. `stands`: whether we may lead at all.
         """
         self._etcd = etcd
         self._session = session
@@ -59,6 +60,7 @@ class Leadership:
         self._name = name
         self._preferred = preferred
         self._makes_room = makes_room
+        self._stands = stands
         self._patience_seconds = patience_seconds
         self._clock = clock
         self._token = 0
@@ -130,10 +132,10 @@ class Leadership:
         if self._token and self._mirror.revision >= self._token and not (holder and self._is(holder, self._token)):
             self._forgo()
         if self.leads:
-            if self._makes_room():
+            if not self._stands() or self._makes_room():
                 await self.resign()
             return
-        if not self._session.good or not self._mirror.version:
+        if not self._session.good or not self._mirror.version or not self._stands():
             return
         if holder:
             self._vacant_since = None

@@ -21,6 +21,9 @@ from scanners.reach import Reach
 from scanners.scan import Limits
 from scanners.scope import Guard, Scope, scope_of
 from secops.coordination.coordinator import Coordinator
+from secops.coordination.etcd import Etcd
+from secops.coordination.etcd_coordinator import EtcdCoordinator
+from secops.coordination.lease_times import LeaseTimes
 from secops.coordination.single_node import SingleNodeCoordinator
 from secops.evidence.keys import PRIVATE_KEY_NAME, load_private_key
 from secops.execution.dialogue import DialogueRunner
@@ -113,8 +116,44 @@ class Home:
 
     @cached_property
     def coordinator(self) -> Coordinator:
-        """Who may act."""
-        return SingleNodeCoordinator(self.state / "leases")
+        """Who may act: agreed on in etcd when the settings name one, else on this machine."""
+        wanted = self.settings.coordination
+        if not wanted.endpoints:
+            return SingleNodeCoordinator(self.state / "leases")
+        etcd = Etcd(list(wanted.endpoints.values()), context=self.etcd_context)
+        return self._open.enter_context(EtcdCoordinator(etcd, self.etcd_prefix, times=self.lease_times))
+
+    @property
+    def lease_times(self) -> LeaseTimes:
+        """How long leases in etcd live."""
+        wanted = self.settings.coordination
+        return LeaseTimes(wanted.lease_seconds, wanted.renewed_every_seconds, wanted.self_stop_seconds)
+
+    @property
+    def etcd_prefix(self) -> str:
+        """Of all keys in etcd; ends with a slash."""
+        return self.settings.coordination.prefix.rstrip("/") + "/"
+
+    @property
+    def etcd_context(self) -> ssl.SSLContext | None:
+        """How members of etcd over https are trusted and know us."""
+        wanted = self.settings.coordination
+        if not wanted.authorities and not wanted.certificate:
+            return None
+        try:
+            authorities = str(self.path(wanted.authorities)) if wanted.authorities else None
+            context = ssl.create_default_context(cafile=authorities)
+            if wanted.certificate:
+                context.load_cert_chain(
+                    self.path(wanted.certificate), self.path(wanted.private_key or wanted.certificate)
+                )
+        except (OSError, ssl.SSLError) as error:
+            raise BadInput(
+                Text(
+                    f"coordination 的证书无法使用:{error}", f"the certificates of coordination cannot be used: {error}"
+                )
+            ) from None
+        return context
 
     @cached_property
     def library(self) -> Library:

@@ -1,6 +1,6 @@
 """The metrics of a home in Prometheus's format: as text, and over HTTP."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from typing import TypeAlias
 
@@ -40,9 +40,20 @@ class HomeCollector(Collector):
         yield from families
 
 
+class ValuesCollector(Collector):
+    """What a function tells of some metrics each time."""
+
+    def __init__(self, tell_values: Callable[[], Iterable[tuple[Metric, Series]]]) -> None:
+        self._tell_values = tell_values
+
+    def collect(self) -> Iterator[Family]:
+        """Every family that is told."""
+        return (_family(metric, series) for metric, series in self._tell_values())
+
+
 def exposition(open_home: OpenHome) -> bytes:
     """The metrics in Prometheus's text format. Raises JindunError when the home cannot be read."""
-    return generate_latest(_registry(open_home))
+    return generate_latest(_registry(HomeCollector(open_home)))
 
 
 def serve(open_home: OpenHome, address: str, port: int) -> tuple[int, Callable[[], None]]:
@@ -50,8 +61,13 @@ def serve(open_home: OpenHome, address: str, port: int) -> tuple[int, Callable[[
 
     A home that cannot be read answers 500. Raises BadInput when the address cannot be listened on.
     """
+    return serve_families(HomeCollector(open_home), address, port)
+
+
+def serve_families(collector: Collector, address: str, port: int) -> tuple[int, Callable[[], None]]:
+    """Answer scrapes of what a collector gives; otherwise as `serve`."""
     try:
-        server, thread = start_http_server(port, address, _registry(open_home))
+        server, thread = start_http_server(port, address, _registry(collector))
     except (OSError, OverflowError) as error:
         raise BadInput(
             Text(f"无法监听 {address}:{port}:{error}", f"{address}:{port} cannot be listened on: {error}")
@@ -65,10 +81,10 @@ def serve(open_home: OpenHome, address: str, port: int) -> tuple[int, Callable[[
     return server.server_port, stop
 
 
-def _registry(open_home: OpenHome) -> CollectorRegistry:
+def _registry(collector: Collector) -> CollectorRegistry:
     """These metrics and nothing else; nothing is read before they are asked for."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(HomeCollector(open_home))
+    registry.register(collector)
     return registry
 
 

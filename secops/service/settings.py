@@ -100,6 +100,37 @@ class BackupSettings:
     """Path, on each source host, of the vaults' pinned host keys."""
 
 
+@dataclass(frozen=True, slots=True)
+class CoordinationSettings:
+    """How the services of several centres agree on who acts: an etcd with a member in each. One centre needs none."""
+
+    __pydantic_config__ = _STRICT
+    endpoints: dict[str, str] = field(default_factory=dict)
+    """`http://ADDRESS:PORT` of the etcd member of each centre, by the centre's id; empty: this machine is alone."""
+    prefix: str = "/jindun/"
+    """Of all keys; one for each city that shares the etcd."""
+    authorities: str = ""
+    """PEM file of what members over https are trusted by."""
+    certificate: str = ""
+    """PEM file that members over https know us by."""
+    private_key: str = ""
+    """PEM file of its key."""
+    lease_seconds: Annotated[int, Field(ge=2, le=60)] = 5
+    """How long etcd waits for a service that says nothing before others may act."""
+    renewed_every_seconds: Annotated[float, Field(gt=0)] = 1.0
+    self_stop_seconds: Annotated[float, Field(gt=0)] = 3.5
+    """After how long without an answer a service stops itself; less than the lease."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.renewed_every_seconds < self.self_stop_seconds < self.lease_seconds:
+            raise BadValue(
+                Text(
+                    "应有 renewed_every_seconds < self_stop_seconds < lease_seconds",
+                    "it takes renewed_every_seconds < self_stop_seconds < lease_seconds",
+                )
+            )
+
+
 class Day(StrEnum):
     """A day of the week."""
 
@@ -225,6 +256,7 @@ class Settings:
     limits: LimitSettings = field(default_factory=LimitSettings)
     malware: MalwareSettings = field(default_factory=MalwareSettings)
     sla: SlaSettings = field(default_factory=SlaSettings)
+    coordination: CoordinationSettings = field(default_factory=CoordinationSettings)
     playbooks: tuple[str, ...] = ()
     """Folders of playbooks beside the shipped library; one of theirs replaces a shipped one with the same id."""
     schedule: tuple[ScheduleEntry, ...] = ()

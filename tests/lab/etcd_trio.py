@@ -1,9 +1,7 @@
 """A real etcd of three members on loopback, each of which can be killed, frozen, thawed and started again."""
 
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -14,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.lasting_ports import lasting_ports
 from tests.lab.serving import folder_for_server, server_identity
 
 ETCD = shutil.which("etcd")
@@ -108,7 +107,7 @@ class EtcdTrio:
 def running_trio() -> Iterator[EtcdTrio]:
     """Keep an empty cluster of three running."""
     with folder_for_server("etcd-trio") as folder:
-        ports = _lasting_ports(6)
+        ports = lasting_ports(6)
         trio = EtcdTrio(folder, ports[:3], ports[3:])
         try:
             for member in range(3):
@@ -118,16 +117,3 @@ def running_trio() -> Iterator[EtcdTrio]:
         finally:
             for member in list(trio.processes):
                 trio.kill(member)
-
-
-def _lasting_ports(count: int) -> list[int]:
-    """Free ports below those that the kernel gives to outgoing connections: a dead member's must not be taken by one,
-    not even by that of another member which is dialling it (a socket can connect to itself)."""
-    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    found: list[int] = []
-    while len(found) < count:
-        port = random.randrange(max(1024, lowest - 16000), lowest)
-        with socket.socket() as listener, suppress(OSError):
-            listener.bind(("127.0.0.1", port))
-            found.append(port)
-    return found
