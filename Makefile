@@ -7,8 +7,9 @@ SOURCES := secops scanners backup playbooks dashboards
 demo: setup          ## Play the whole story on this machine: scan, back up, attack, restore, prove
 	$(PYTHON) -m secops demo
 
+# One worker more than two cores: there is always one that waits for a server.
 test: setup-dev lint     ## Everything, with the real servers
-	$(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations 30
+	$(PYTHON) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder --durations 30
 
 fast: setup          ## The inner loop, under a minute
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder -m "not slow"

@@ -1,5 +1,6 @@
 """What holds for every test: how examples are drawn, where temporary folders lie, and who runs which file."""
 
+import gc
 import os
 import signal
 import tempfile
@@ -38,6 +39,9 @@ if "TMPDIR" not in os.environ and _memory_has_room():
     os.environ["TMPDIR"] = str(_MEMORY)
     tempfile.tempdir = None
 
+# Thousands of tests stay until the end: looking again and again whether they are garbage costs a sixth of collecting them.
+gc.disable()
+
 # Hundreds of commands are started, which would compile the whole source each.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
@@ -57,3 +61,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+def pytest_collection_finish() -> None:
+    """What was collected is left alone; what tests make is looked after as ever."""
+    gc.freeze()
+    gc.enable()
