@@ -1,9 +1,10 @@
 """How one asset is protected, as its vaults and the catalogue have it: what decisions about its copies look at."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from backup.canary_ledger import Acknowledged, Holding
 from backup.catalogue import Look
 from backup.policies import Policy
 from secops.model.city import Asset, CentreRole, Keeping, Medium, Vault
@@ -39,6 +40,23 @@ class Shelf:
 
 
 @dataclass(frozen=True, slots=True)
+class Rhythm:
+    """The canaries of an asset: what was acknowledged, and what copies and replicas were found to hold."""
+
+    every_seconds: float
+    newest: Acknowledged | None
+    holdings: tuple[Holding, ...]
+    lost: Mapping[str, int]
+    """By copy or replica, how many were acknowledged that are newer than its newest."""
+    replicas: tuple[tuple[str, CentreRole], ...] = ()
+    """What follows the asset, and in which centre."""
+
+    def lost_after(self, holding: Holding) -> int:
+        """What a recovery from there would lose."""
+        return self.lost.get(holding.subject, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Protected:
     """One asset, what its tier asks for, and what there is."""
 
@@ -50,6 +68,8 @@ class Protected:
     policy: Policy
     shelves: tuple[Shelf, ...]
     """The vaults that its unit may use."""
+    rhythm: Rhythm | None = None
+    """None: no canaries are written into it."""
 
     def in_role(self, role: CentreRole) -> tuple[Shelf, ...]:
         """The vaults of one centre."""

@@ -14,6 +14,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import backup.trials
+from backup.canary import Canary, canaries_in, writer_for
 from secops.model.city import Asset, Product
 from secops.model.step import Procedure, ProcedureFailed
 from secops.model.text import Text
@@ -43,6 +44,8 @@ class Tried:
     start_seconds: float
     """Until it took questions, recovery included."""
     looked: Looked
+    canaries: tuple[Canary, ...] | None = None
+    """What there is of those that the service writes, the newest first; None: it writes none."""
 
 
 class TrialOptions(BaseModel):
@@ -94,25 +97,31 @@ class Trial(ABC):
     def stop(self, source: Asset, host: str, folder: str) -> Procedure[None]:
         """Stop it, also when it only half started or never did, and remove `folder`.trial."""
 
-    def run(self, source: Asset, host: str, folder: str, wanted: datetime) -> Procedure[Tried]:
-        """Start, look, stop. `wanted` is the moment that the data is to stand at: the copy's or a later one."""
+    def ask_canaries(self, source: Asset, host: str, folder: str, question: str) -> Procedure[str]:
+        """The answer, from where the writer of canaries puts them."""
+        return (yield from self.ask(source, host, folder, "read the canaries", question))
+
+    def run(self, source: Asset, host: str, folder: str, wanted: datetime, exact: bool = True) -> Procedure[Tried]:
+        """Start, look, stop. `wanted` is the moment that the data is to stand at: the copy's or a later one. Unless
+        `exact`, they may hold what came after it: a copy of a running server goes on until its own end."""
         # Not `finally`: a generator that is closed must not yield, and a run that was killed cleans up when resumed.
         try:
             start_seconds = yield from self.start(source, host, folder)
-            looked = yield from self._look(source, host, folder, wanted)
+            looked = yield from self._look(source, host, folder, wanted, exact)
+            canaries = yield from self._canaries(source, host, folder)
         except ProcedureFailed:
             yield from self.stop(source, host, folder)
             raise
         yield from self.stop(source, host, folder)
-        return Tried(start_seconds, looked)
+        return Tried(start_seconds, looked, canaries)
 
-    def _look(self, source: Asset, host: str, folder: str, wanted: datetime) -> Procedure[Looked]:
+    def _look(self, source: Asset, host: str, folder: str, wanted: datetime, exact: bool) -> Procedure[Looked]:
         told = trial_options(self.options, source)
         looked = yield from self.inspect(source, host, folder)
         if told.canary:
             newest = yield from self.ask(source, host, folder, "ask for the newest canary", told.canary)
-            looked += Looked((judge_canary(newest, wanted, told.canary_within_seconds),))
-        else:
+            looked += Looked((judge_canary(newest, wanted, told.canary_within_seconds, exact),))
+        elif source.canary is None:
             looked += Looked(unchecked=(_NO_CANARY,))
         if told.question:
             answer = yield from self.ask(source, host, folder, "ask what the business asks", told.question)
@@ -121,9 +130,21 @@ class Trial(ABC):
             looked += Looked(unchecked=(_NO_QUESTION,))
         return looked
 
+    def _canaries(self, source: Asset, host: str, folder: str) -> Procedure[tuple[Canary, ...] | None]:
+        if source.canary is None:
+            return None
+        question = writer_for(source).question
+        try:
+            told = yield from self.ask_canaries(source, host, folder, question)
+        except TrialFailed:
+            # A copy from before the first canary has no place for them; the ledger knows whether there should be some.
+            return ()
+        return canaries_in(told, source.id)
 
-def judge_canary(newest: str, wanted: datetime, within_seconds: float) -> Text:
-    """The sentence that says how fresh the newest canary is; TrialFailed when it is too old, or from after `wanted`."""
+
+def judge_canary(newest: str, wanted: datetime, within_seconds: float, exact: bool = True) -> Text:
+    """The sentence that says how fresh the newest canary is; TrialFailed when it is too old or, if it must stand exactly
+    there, from after `wanted`."""
     moment = _moment(newest)
     age = (wanted - moment).total_seconds()
     if age > within_seconds:
@@ -131,7 +152,7 @@ def judge_canary(newest: str, wanted: datetime, within_seconds: float) -> Text:
             f"最新的探针记录是 {moment:%F %T}Z,比应有的时刻早 {age:.0f} 秒",
             f"the newest canary is of {moment:%F %T}Z, {age:.0f} s before the wanted moment",
         )
-    if moment > wanted + timedelta(seconds=1):
+    if exact and moment > wanted + timedelta(seconds=1):
         raise TrialFailed(
             f"有晚于应有时刻的探针记录:{moment:%F %T}Z",
             f"there is a canary from after the wanted moment: {moment:%F %T}Z",
@@ -195,5 +216,5 @@ def _is_number(text: str) -> bool:
     return text.replace(".", "", 1).isdecimal()
 
 
-_NO_CANARY = Text("未检查探针记录:没有给出 canary 查询", "no canary was looked for: none is given (canary)")
+_NO_CANARY = Text("未检查探针记录:资产没有 canary", "no canary was looked for: the asset has none (canary)")
 _NO_QUESTION = Text("未做业务查询:没有给出 question", "no business question was asked: none is given (question)")

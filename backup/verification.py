@@ -10,14 +10,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+from backup.canaries.file_tree import read_in
+from backup.canary import Canary, canaries_in
+from backup.canary_steps import complaint, forgery, hold, said
 from backup.engine import CopyBroken, Engine, Keys
 from backup.ladder import LADDER, SAMPLE_PERCENT
 from backup.listing import take_manifest
 from backup.manifest import Difference, Manifest, compare, describe
 from backup.trial import Trial, TrialFailed
-from secops.model.city import Asset, Vault
+from secops.model.city import Asset, AssetKind, Vault
 from secops.model.restore_point import Proof, RestorePoint, Rung, Verdict
-from secops.model.step import Command, Fetch, Procedure, ProcedureFailed, Rescan, Step, Trouble, require
+from secops.model.step import Command, Fetch, Procedure, ProcedureFailed, Rescan, Step, Trouble, require, under
 from secops.model.text import Text
 from secops.support.clock import from_text
 from secops.support.errors import JindunError
@@ -71,6 +74,8 @@ class Candidate:
     keys: Keys
     manifest: Manifest
     """Of the source when it was copied."""
+    until: datetime | None = None
+    """The moment that the restore goes on to; None: the copy as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,9 @@ def verify(
         if passed < rung <= upto and not climb.verdict.failed:
             yield from _try(rung, attempt, candidate, climb)
     if restores and any(each.rung is Rung.RESTORE for each in climb.rungs):
-        yield from _clean_up(candidate.point, scratch)
+        yield from _clean_up(scratch.folder(candidate.point), scratch.host)
+        if candidate.until:
+            yield from under("log", _clean_up(f"{scratch.folder(candidate.point)}.log", scratch.host))
         yield from candidate.engine.discard(candidate.source, scratch.host, scratch.folder(candidate.point))
     return Verified(_concluded(climb), climb.differences, tuple(climb.rungs))
 
@@ -237,7 +244,8 @@ def _restore(candidate: Candidate, scratch: Scratch, climb: _Climb) -> Procedure
     source, point, manifest = candidate.source, candidate.point, candidate.manifest
     folder = scratch.folder(point)
     try:
-        yield from candidate.engine.restore(source, point, candidate.vault, candidate.keys, scratch.host, folder)
+        opened = (candidate.vault, candidate.keys, scratch.host, folder, candidate.until)
+        yield from candidate.engine.restore(source, point, *opened)
     except ProcedureFailed as failed:
         raise _unreadable(failed) from None
     try:
@@ -247,7 +255,36 @@ def _restore(candidate: Candidate, scratch: Scratch, climb: _Climb) -> Procedure
     climb.differences = compare(manifest, restored)
     if climb.differences:
         raise _Stopped(describe(climb.differences), readable=Proof.YES, restorable=Proof.NO)
+    if source.canary and source.kind is AssetKind.FILE_TREE:
+        held = yield from _hold_those_in(candidate, scratch)
+        return Text(f"{_NOT_SCANNED.zh};{held.zh}", f"{_NOT_SCANNED.en}; {held.en}")
     return _NOT_SCANNED
+
+
+def _hold_those_in(candidate: Candidate, scratch: Scratch) -> Procedure[Text]:
+    """The canaries of a restored tree."""
+    try:
+        told = yield from read_in(scratch.host, scratch.folder(candidate.point), "read the canaries")
+    except ProcedureFailed as failed:
+        raise _Stopped(Text(failed.zh, failed.en), readable=Proof.YES) from None
+    return (yield from _hold(candidate, canaries_in(told, candidate.source.id)))
+
+
+def _hold(candidate: Candidate, found: Sequence[Canary]) -> Procedure[Text]:
+    """Hold the canaries of the restored copy against the ledger of those that were acknowledged."""
+    wanted = candidate.until or candidate.point.taken
+    try:
+        exact = candidate.until is not None
+        holding = yield from hold(candidate.point.id, found, candidate.source.id, wanted, exact)
+    except ProcedureFailed as failed:
+        raise _Stopped(Text(failed.zh, failed.en), readable=Proof.YES) from None
+    if holding is None:
+        return Text("未核对探针记录", "canaries were not held against the ledger")
+    if forged := forgery(holding):
+        raise _Stopped(forged, readable=Proof.YES, clean=Proof.NO)
+    if against := complaint(holding, exact=candidate.until is not None):
+        raise _Stopped(against, readable=Proof.YES, restorable=Proof.NO)
+    return said(holding)
 
 
 def _scan(scans: Sequence[Rescan], climb: _Climb) -> Procedure[Text]:
@@ -302,16 +339,20 @@ _DIGEST_CHARACTERS = 16
 
 
 def _try_out(candidate: Candidate, scratch: Scratch, looks: Looks) -> Procedure[Text]:
-    source, folder, taken = candidate.source, scratch.folder(candidate.point), candidate.point.taken
+    source, folder, until = candidate.source, scratch.folder(candidate.point), candidate.until
     if looks.trial:
         try:
-            yield from candidate.engine.make_ready(source, scratch.host, folder)
-            tried = yield from looks.trial.run(source, scratch.host, folder, taken)
+            yield from candidate.engine.make_ready(source, scratch.host, folder, until)
+            wanted = until or candidate.point.taken
+            tried = yield from looks.trial.run(source, scratch.host, folder, wanted, until is not None)
         except (TrialFailed, CopyBroken) as failed:
             raise _Stopped(Text(failed.zh, failed.en), restorable=Proof.NO) from None
         except ProcedureFailed as failed:
             raise _Stopped(Text(failed.zh, failed.en)) from None
-        return _tried_well(tried.looked.checked, tried.looked.unchecked)
+        checked = tried.looked.checked
+        if tried.canaries is not None:
+            checked += ((yield from _hold(candidate, tried.canaries)),)
+        return _tried_well(checked, tried.looked.unchecked)
     if looks.business is None:
         raise _LeftOut
     answered = yield Step("ask what the business asks", looks.business, assume=looks.business.contains)
@@ -328,22 +369,21 @@ def _tried_well(checked: Iterable[Text], unchecked: Iterable[Text]) -> Text:
     return Text(f"已恢复,业务检查通过{zh}", f"restored, and the business check passed{en}")
 
 
-def _clean_up(point: RestorePoint, scratch: Scratch) -> Procedure[None]:
-    folder = scratch.folder(point)
+def _clean_up(folder: str, host: str) -> Procedure[None]:
     opened = ("find", folder, "-type", "d", "!", "-perm", "-u=rwx", "-exec", "chmod", "u+rwx", "{}", "+")
     # A restored folder may forbid its own owner to look into it or to empty it.
     yield Step(
         "open the scratch folder for removal",
-        Command(scratch.host, opened, good_exit_codes=(0, 1)),
+        Command(host, opened, good_exit_codes=(0, 1)),
         changes=True,
-        check=Command(scratch.host, ("test", "!", "-e", folder)),
+        check=Command(host, ("test", "!", "-e", folder)),
         timeout_seconds=_CLEAN_UP_SECONDS,
     )
     removed = yield Step(
         "remove the scratch folder",
-        Command(scratch.host, ("rm", "-rf", "--one-file-system", "--", folder)),
+        Command(host, ("rm", "-rf", "--one-file-system", "--", folder)),
         changes=True,
-        check=Command(scratch.host, ("test", "!", "-e", folder)),
+        check=Command(host, ("test", "!", "-e", folder)),
         timeout_seconds=_CLEAN_UP_SECONDS,
     )
     require(removed, f"未能清除 {folder}", f"{folder} could not be removed")

@@ -136,6 +136,38 @@ METRICS = (
         Unit.MOMENT,
     ),
     Metric(
+        "jindun_canary_acknowledged_timestamp_seconds",
+        Text(
+            "最近一条已确认探针记录的时刻,取最落后的资产",
+            "When the newest canary was acknowledged, of the asset furthest behind",
+        ),
+        ("system",),
+        Unit.MOMENT,
+    ),
+    Metric(
+        "jindun_canary_recoverable_timestamp_seconds",
+        Text(
+            "各中心最新可恢复备份(或副本)中最新探针记录的时刻,取最落后的资产;实测 RPO 即现在减去它",
+            "When the newest canary in the newest restorable copy, or in the replica, of each centre was written, of the "
+            "asset furthest behind; the measured RPO is now minus that",
+        ),
+        ("system", "role", "source"),
+        Unit.MOMENT,
+    ),
+    Metric(
+        "jindun_canaries_missing",
+        Text(
+            "已确认而在备份或副本中缺失的探针记录",
+            "Acknowledged canaries that must be in copies or replicas and are not",
+        ),
+        ("system", "role", "source"),
+    ),
+    Metric(
+        "jindun_canaries_forged",
+        Text("备份或副本中伪造的探针记录", "Canaries in copies or replicas that are not ours"),
+        ("system", "role", "source"),
+    ),
+    Metric(
         "jindun_rto_forecast_seconds",
         Text(
             "按最近一次实测恢复速率,从各备份库恢复该系统预计用时(数据量 ÷ 速率 + 日志重放)",
@@ -288,6 +320,48 @@ ALERTS = (
             "系统 {{ $labels.system }} 在 {{ $labels.role }} 中心只能恢复到 {{ $value | humanizeDuration }} 前,超过 RPO",
             "from the {{ $labels.role }} centre {{ $labels.system }} can be recovered as of {{ $value | humanizeDuration }} "
             "ago, more than its RPO",
+        ),
+    ),
+    Alert(
+        "JindunCanarySilent",
+        "time() - jindun_canary_acknowledged_timestamp_seconds > 900",
+        300,
+        Urgency.WARNING,
+        Text(
+            "系统 {{ $labels.system }} 已 {{ $value | humanizeDuration }} 没有写成探针记录,RPO 无法实测",
+            "no canary was written into {{ $labels.system }} for {{ $value | humanizeDuration }}: its RPO is not measured",
+        ),
+    ),
+    Alert(
+        "JindunMeasuredRpoMissed",
+        'time() - jindun_canary_recoverable_timestamp_seconds{source="copy"} > on (system) group_left () '
+        "jindun_rpo_target_seconds",
+        600,
+        Urgency.CRITICAL,
+        Text(
+            "系统 {{ $labels.system }} 在 {{ $labels.role }} 中心的实测 RPO 为 {{ $value | humanizeDuration }},已超标",
+            "measured by canaries, the RPO of {{ $labels.system }} in the {{ $labels.role }} centre is "
+            "{{ $value | humanizeDuration }}, and missed",
+        ),
+    ),
+    Alert(
+        "JindunCanariesMissing",
+        "jindun_canaries_missing > 0",
+        0,
+        Urgency.CRITICAL,
+        Text(
+            "系统 {{ $labels.system }} 在 {{ $labels.role }} 中心缺 {{ $value }} 条已确认的探针记录",
+            "{{ $value }} acknowledged canaries of {{ $labels.system }} are missing in the {{ $labels.role }} centre",
+        ),
+    ),
+    Alert(
+        "JindunCanariesForged",
+        "jindun_canaries_forged > 0",
+        0,
+        Urgency.CRITICAL,
+        Text(
+            "系统 {{ $labels.system }} 在 {{ $labels.role }} 中心有 {{ $value }} 条伪造的探针记录",
+            "{{ $value }} canaries of {{ $labels.system }} in the {{ $labels.role }} centre are forged",
         ),
     ),
     Alert(

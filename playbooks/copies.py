@@ -16,6 +16,11 @@ def unit_of(inventory: Inventory, asset: Asset) -> str:
     return inventory.system_of(asset.id).lead_units[0]
 
 
+def replicas_of(inventory: Inventory, asset: Asset) -> Iterator[Asset]:
+    """What follows the asset."""
+    return (one for one in inventory.assets(kind=asset.kind) if one.replica_of == asset.id)
+
+
 def copied_assets(inventory: Inventory, policies: Mapping[Tier, Policy]) -> Iterator[Asset]:
     """Everything in production that its tier wants copied and that an engine copies."""
     production = inventory.centre_with(CentreRole.PRODUCTION)

@@ -105,7 +105,7 @@ class Mariadb(Staged):
     def stage(self, source: Asset, keys: Keys, folder: str, taken: datetime) -> Procedure[None]:
         chosen = options_of(MariadbOptions, source)
         yield from probe(source.host, "mariadb-backup", "--version", package="mariadb-backup", least=(10, 5))
-        program = ("mariadb-backup", "--backup", f"--target-dir={folder}", *_login(source, chosen))
+        program = ("mariadb-backup", "--backup", f"--target-dir={folder}", *login_words(source, chosen))
         argv = ("sh", "-c", _AFRESH, folder, "env", "TZ=UTC", *program)
         made = yield Step(
             "back the server up",
@@ -128,7 +128,7 @@ class Mariadb(Staged):
         logs = yield from _logs_of_server(source, chosen)
         first = yield from _tidy(source.host, mirror, logs)
         from_server = ("--read-from-remote-server", "--raw", "--to-last-log", f"--result-file={mirror}/", first)
-        argv = ("mariadb-binlog", *_login(source, chosen), *from_server)
+        argv = ("mariadb-binlog", *login_words(source, chosen), *from_server)
         read = yield Step(
             "read the log",
             with_secret(source.host, "MYSQL_PWD", chosen.password, *argv),
@@ -200,7 +200,8 @@ class Mariadb(Staged):
 mariadb = Mariadb()
 
 
-def _login(source: Asset, chosen: MariadbOptions) -> tuple[str, ...]:
+def login_words(source: Asset, chosen: MariadbOptions) -> tuple[str, ...]:
+    """What tells any client of MariaDB where the server is, and as whom."""
     address = source.address or "127.0.0.1"
     over_tcp = ("--protocol=tcp", f"--host={address}", f"--port={chosen.port}") if chosen.account else ()
     where = (f"--socket={chosen.socket}",) if chosen.socket else over_tcp
@@ -214,7 +215,7 @@ def _log_of(source: Asset) -> Asset:
 
 def _logs_of_server(source: Asset, chosen: MariadbOptions) -> Procedure[list[str]]:
     """The files of the log that the server has, oldest first."""
-    argv = ("mariadb", *_login(source, chosen), "--batch", "--skip-column-names", "-e", "SHOW BINARY LOGS")
+    argv = ("mariadb", *login_words(source, chosen), "--batch", "--skip-column-names", "-e", "SHOW BINARY LOGS")
     listed = yield Step(
         "list the server's log",
         with_secret(source.host, "MYSQL_PWD", chosen.password, *argv),

@@ -46,7 +46,7 @@ class Redis(Staged):
         chosen = options_of(RedisOptions, source)
         yield from probe(host, "redis-cli", "--version", package=_PACKAGE, least=(6, 0))
         snapshot = f"{folder}/{SNAPSHOT}"
-        argv = ("redis-cli", *_login(source, chosen), "--rdb", snapshot)
+        argv = ("redis-cli", *login_words(source, chosen), "--rdb", snapshot)
         fetched = yield Step(
             "fetch a snapshot",
             with_secret(host, "REDISCLI_AUTH", chosen.password, *argv),
@@ -67,7 +67,8 @@ class Redis(Staged):
 redis = Redis()
 
 
-def _login(source: Asset, chosen: RedisOptions) -> tuple[str, ...]:
+def login_words(source: Asset, chosen: RedisOptions) -> tuple[str, ...]:
+    """What tells redis-cli where the server is, and as whom."""
     where = ("-s", chosen.socket) if chosen.socket else ("-h", source.address or "127.0.0.1", "-p", str(chosen.port))
     who = ("--user", chosen.account) if chosen.account else ()
     trust = ("--tls", "--cacert", chosen.authority) if chosen.authority else ()

@@ -2,8 +2,11 @@
 themselves, and a configuration that is ours alone."""
 
 import shlex
+from dataclasses import replace
 from typing import cast
 
+from backup.canaries.postgresql import PostgresqlCanaryOptions
+from backup.canary import canary_options
 from backup.postgresql import Login, find_programs
 from backup.trial import Looked, Trial, TrialFailed, TrialOptions, trial_options
 from secops.model.city import Asset, Product
@@ -123,6 +126,11 @@ class PostgresqlTrial(Trial):
             detail = (answer.error_output.strip() or answer.reason)[:300]
             raise TrialFailed(f"恢复出的数据库不能回答:{detail}", f"the restored database does not answer: {detail}")
         return answer.output
+
+    def ask_canaries(self, source: Asset, host: str, folder: str, question: str) -> Procedure[str]:
+        where = canary_options(PostgresqlCanaryOptions, source).database
+        there = replace(source, tried_with={**source.tried_with, "database": where})
+        return (yield from super().ask_canaries(there, host, folder, question))
 
     def inspect(self, source: Asset, host: str, folder: str) -> Procedure[Looked]:
         programs = yield from under("inspect", _programs(source, host, folder))

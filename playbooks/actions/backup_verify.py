@@ -1,7 +1,8 @@
 """Prove the restore points of an asset by climbing the ladder of verification."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from backup.engine import engine_named
@@ -37,6 +38,9 @@ class VerifyOptions(Options):
     over, and each copy is judged by what is read of it."""
     upto: Rung = Rung.SCAN
     """The last rung: 4 scan, 5 the business check of the started application."""
+    until: str = ""
+    """The moment (ISO 8601 with its zone) that the newest copy before it is brought to by the log; when left out,
+    copies are proven as they are."""
     proof_lasts: Duration | None = None
     """How long proof counts; when left out, twice what the tier's policy puts between two scans."""
 
@@ -65,6 +69,7 @@ class BackupVerify(Action[VerifyOptions]):
         if context.inventory.place(options.place).host == LOCAL:
             # Elsewhere trees are not scanned, and new rules change nothing.
             freshness = replace(freshness, rules=(yield from rules_for(source.id)))
+        points = points if not options.until else _newest_before(points, _moment(options.until))
         here = [point for point in points if _in_reach(point, options, context)]
         chosen = [point for point in here if _wanted(point, options, freshness)]
         verdicts = yield from _prove_all(chosen, source, options, context, freshness)
@@ -79,6 +84,22 @@ class BackupVerify(Action[VerifyOptions]):
         }
 
 
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ProcedureFailed(f"{text!r} 不是带时区的时刻", f"{text!r} is no moment with a zone")
+    return moment.astimezone(UTC)
+
+
+def _newest_before(points: Iterable[RestorePoint], moment: datetime) -> tuple[RestorePoint, ...]:
+    """Of each vault the newest copy that was taken before the moment."""
+    before = sorted((point for point in points if point.taken < moment), key=lambda point: point.taken)
+    return tuple({point.vault: point for point in before}.values())
+
+
 def _in_reach(point: RestorePoint, options: VerifyOptions, context: Context) -> bool:
     """Whether it can be read at all: a medium in a cupboard is checked when it is brought back."""
     vault = context.inventory.vault(point.vault)
@@ -88,7 +109,7 @@ def _in_reach(point: RestorePoint, options: VerifyOptions, context: Context) -> 
 def _wanted(point: RestorePoint, options: VerifyOptions, freshness: Freshness) -> bool:
     if options.points:
         return point.id in options.points
-    return not options.only_unproven or due(point.verdict, options.upto, freshness)
+    return bool(options.until) or not options.only_unproven or due(point.verdict, options.upto, freshness)
 
 
 def _prove_all(
@@ -122,7 +143,8 @@ def _prove(
     manifest = yield from manifest_of(point.id)
     vault = context.inventory.vault(point.vault)
     looks = looks_at(point, source, place, context.inventory, options.page, options.checks)
-    candidate = Candidate(engine_named(point.engine), source, point, vault, context.keys, manifest)
+    until = _moment(options.until) if options.until else None
+    candidate = Candidate(engine_named(point.engine), source, point, vault, context.keys, manifest, until)
     scratch = Scratch(place.host, place.path)
     verified = yield from verify(candidate, scratch, freshness.moment, looks, options.upto, passed)
     return verified.verdict

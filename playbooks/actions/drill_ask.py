@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from backup.canaries.file_tree import read_in
+from backup.canary import Canary, canaries_in
+from backup.canary_steps import complaint, forgery, hold, said
 from backup.engine import engine_named
 from backup.trial import trial_for
 from playbooks.action import Action, Context, Milestone, Options, Touches
@@ -51,6 +54,9 @@ class DrillAsk(Action[DrillAskOptions]):
         source, place = context.inventory.asset(point.asset), context.inventory.place(options.place)
         looked = _Looked()
         yield from _scan(source, place, options.directory, looked)
+        if source.canary and source.kind is AssetKind.FILE_TREE:
+            told = yield from read_in(place.host, options.directory, "read the canaries")
+            yield from _hold(point, canaries_in(told, source.id), looked)
         if source.kind is AssetKind.DATABASE:
             yield from _try(source, point, place, options.directory, context, looked)
         else:
@@ -87,7 +93,7 @@ def _try(
         return
     namespace = f"jindun-{context.run}"[:_LONGEST_NAME]
     yield from engine_named(point.engine).make_ready(source, place.host, directory)
-    procedure = trial.run(source, place.host, directory, point.taken)
+    procedure = trial.run(source, place.host, directory, point.taken, exact=False)
     if place.namespace:
         yield from open_namespace(place.host, namespace)
         procedure = isolated(procedure, place.host, namespace)
@@ -104,6 +110,16 @@ def _try(
     looked.checked.append(Text(f"启动用时 {tried.start_seconds:.1f} 秒", f"took {tried.start_seconds:.1f} s to start"))
     looked.checked += tried.looked.checked
     looked.unchecked += tried.looked.unchecked
+    if tried.canaries is not None:
+        yield from _hold(point, tried.canaries, looked)
+
+
+def _hold(point: RestorePoint, found: Sequence[Canary], looked: _Looked) -> Procedure[None]:
+    holding = yield from hold(point.id, found, point.asset, point.taken)
+    if holding and (against := forgery(holding) or complaint(holding, exact=False)):
+        raise ProcedureFailed(against.zh, against.en)
+    if holding:
+        looked.checked.append(said(holding))
 
 
 _LONGEST_NAME = 200

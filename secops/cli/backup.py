@@ -9,10 +9,18 @@ import typer
 
 from backup.catalogue import UnknownPoint
 from backup.forecast import ALARM_SHARE, Forecast, forecasts, recovery_age_seconds
+from backup.measured import Measured, canary_weaknesses, measured, measured_in
 from backup.protection import Protected, Shelf
 from backup.shortfall import CHECK, shortfalls
-from secops.cli.backup_proving import RESCORE_HELP, SCHEDULE_HELP, rescore, schedule
-from secops.cli.backup_views import ages_table, forecasts_table, plans_table, print_rates, verdicts_table
+from secops.cli.backup_proving import RESCORE_HELP, SCHEDULE_HELP, moment_in, rescore, schedule
+from secops.cli.backup_views import (
+    ages_table,
+    forecasts_table,
+    measured_table,
+    plans_table,
+    print_rates,
+    verdicts_table,
+)
 from secops.cli.options import AsJson
 from secops.cli.point_views import points_table
 from secops.cli.run_views import StepLines, exit_code, print_run
@@ -22,7 +30,7 @@ from secops.service.copying import PLAYBOOK, RESTORING, VERIFYING, copy_and_veri
 from secops.service.home import Home, open_home
 from secops.service.protecting import Protection, SystemPlan, system_plans
 from secops.service.running import Ended, Watchers
-from secops.support.clock import now
+from secops.support.clock import now, to_text
 from secops.support.language import say
 
 verb = typer.Typer(
@@ -55,6 +63,17 @@ After = Annotated[
 ]
 UpTo = Annotated[
     int, typer.Option("--upto", min=1, max=5, help=say(zh="验证到第几级。", en="Up to which rung of the ladder."))
+]
+
+Until = Annotated[
+    str,
+    typer.Option(
+        "--until",
+        help=say(
+            zh="用日志前进到该时刻(ISO 8601,带时区),并核对探针记录。",
+            en="Go on to this moment by the log (ISO 8601 with its zone), and hold the canaries against it.",
+        ),
+    ),
 ]
 
 
@@ -120,11 +139,12 @@ verb.command("schedule", help=SCHEDULE_HELP)(schedule)
 
 
 @verb.command(help=say(zh="逐级验证一个资产的备份。", en="Prove the copies of an asset, rung by rung."))
-def verify(asset: AssetId, place: PlaceId = "", upto: UpTo = 4, as_json: AsJson = False) -> None:
+def verify(asset: AssetId, place: PlaceId = "", upto: UpTo = 4, until: Until = "", as_json: AsJson = False) -> None:
     """Exit codes as for `secops playbook run`."""
+    until = to_text(moment_in(until)) if until else ""
     with open_home() as home:
         ended = _perform(
-            home, VERIFYING, as_json, lambda watchers: verify_copies(home, asset, place, str(upto), watchers)
+            home, VERIFYING, as_json, lambda watchers: verify_copies(home, asset, place, str(upto), watchers, until)
         )
         if not as_json:
             console().print(points_table(home.catalogue.page(asset=asset)))
@@ -163,14 +183,25 @@ def restore(point: PointId, place: PlaceId = "", unit: UnitId = "", as_json: AsJ
     )
 )
 def rpo(system: SystemId = "", unit: UnitId = "", as_json: AsJson = False) -> None:
-    """By copies and logs. An RPO is missed when no vault of a centre that the tier names is young enough."""
+    """By copies and logs; with canaries also as measured. An RPO is missed when no vault of a centre that the tier names
+    is young enough, by either.
+    """
     with open_home() as home:
         moment = now()
-        rows = [(one, shelf) for one in _protected(home, system, unit) for shelf in one.shelves if _asked(one, shelf)]
+        every = _protected(home, system, unit)
+        rows = [(one, shelf) for one in every for shelf in one.shelves if _asked(one, shelf)]
+        live = [(one, found) for one in every for found in measured(one) if found.live]
     if as_json:
-        print_json([_age_facts(one, shelf, recovery_age_seconds(shelf, moment)) for one, shelf in rows])
+        print_json(
+            [
+                *(_age_facts(one, shelf, recovery_age_seconds(shelf, moment)) for one, shelf in rows),
+                *(_measured_facts(one, found, moment) for one, found in live),
+            ]
+        )
     else:
         console().print(ages_table(rows, moment))
+        if any(one.rhythm for one, _ in rows):
+            console().print(measured_table([(one, found) for one in every for found in measured(one)], moment))
     sys.exit(1 if any(_late(one, moment) for one, _ in rows) else 0)
 
 
@@ -217,6 +248,9 @@ def _protected(home: Home, system: str, unit: str) -> Sequence[Protected]:
     return [one for one in every if system in ("", one.system) and unit in ("", one.unit)]
 
 
+_LATE = {f"{CHECK}.{rule}" for rule in ("missing", "too-old", "rpo-measured", "replica-behind", "canaries-missing")}
+
+
 def _asked(protected: Protected, shelf: Shelf) -> bool:
     """Whether it holds copies, or is the first vault of a centre that the tier names."""
     first = protected.in_role(shelf.role)[0].vault.id == shelf.vault.id
@@ -225,8 +259,8 @@ def _asked(protected: Protected, shelf: Shelf) -> bool:
 
 def _late(protected: Protected, moment: datetime) -> bool:
     """Whether a centre that the tier names has no vault that is young enough."""
-    found = (weakness.rule for weakness in shortfalls(protected, moment))
-    return any(rule in (f"{CHECK}.missing", f"{CHECK}.too-old") for rule in found)
+    found = (*shortfalls(protected, moment), *canary_weaknesses(protected, moment))
+    return any(weakness.rule in _LATE for weakness in found)
 
 
 def _refuse_unknown(home: Home, asset: str, vault: str, unit: str) -> None:
@@ -262,11 +296,40 @@ def _plan_facts(one: SystemPlan) -> dict[str, object]:
     }
 
 
+def _measured_facts(protected: Protected, found: Measured, moment: datetime) -> dict[str, object]:
+    """Of a replica; those of a vault stand in its row."""
+    allowed = protected.policy.from_replica
+    return {
+        "system": protected.system,
+        "asset": protected.asset.id,
+        "role": found.role,
+        "replica": found.place,
+        "allowed_seconds": allowed.rpo if allowed else None,
+        "measured": _holding_facts(found, moment),
+    }
+
+
+def _holding_facts(found: Measured, moment: datetime) -> dict[str, object]:
+    holding = found.holding
+    return {
+        "from": holding.subject,
+        "canary": holding.newest,
+        "written": holding.moment,
+        "looked": holding.looked,
+        "rpo_seconds": found.age_seconds(moment),
+        "would_be_lost": found.lost,
+        "missing": found.missing_count,
+        "forged": holding.forged,
+    }
+
+
 def _age_facts(protected: Protected, shelf: Shelf, age: float | None) -> dict[str, object]:
+    found = measured_in(shelf, protected.rhythm) if protected.rhythm else None
     return {
         "system": protected.system,
         "asset": protected.asset.id,
         "role": shelf.role,
+        "measured": _holding_facts(found, now()) if found else None,
         "vault": shelf.vault.id,
         "recoverable": shelf.newest,
         "rpo_seconds": age,

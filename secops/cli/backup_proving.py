@@ -58,7 +58,7 @@ def rescore(
 ) -> None:
     """New verdicts are added, none is overwritten."""
     indicator = Indicator(
-        name, frozenset(one.lower() for one in hashes or ()), tuple(paths or ()), _moment(since) if since else None
+        name, frozenset(one.lower() for one in hashes or ()), tuple(paths or ()), moment_in(since) if since else None
     )
     with open_home() as home:
         outcome = rescore_points(home, asset, indicator)
@@ -104,7 +104,8 @@ def schedule(gigabytes: Gigabytes = 100.0, as_json: AsJson = False) -> None:
     )
 
 
-def _moment(written: str) -> datetime:
+def moment_in(written: str) -> datetime:
+    """The moment that a person wrote, local time without a zone. Raises BadInput."""
     try:
         moment = datetime.fromisoformat(written)
     except ValueError:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text as Shown
 
 from backup.forecast import ALARM_SHARE, Forecast, recovery_age_seconds
+from backup.measured import Measured
 from backup.policies import Policy
 from backup.protection import Protected, Shelf
 from playbooks.records import StepRecord
@@ -109,6 +110,37 @@ def _age_row(protected: Protected, shelf: Shelf, moment: datetime) -> tuple[obje
     until = local(shelf.newest) if shelf.newest else "–"
     centre = tell(ROLES[shelf.role])
     return protected.system, protected.asset.id, centre, shelf.vault.id, until, shown, format_duration(allowed)
+
+
+def measured_table(rows: Iterable[tuple[Protected, Measured]], moment: datetime) -> Table:
+    """A row per place whose canaries were read: what a recovery from there would really lose."""
+    made = table(
+        say(zh="以探针记录实测", en="measured by canaries"),
+        say(zh="资产", en="asset"),
+        say(zh="中心", en="centre"),
+        say(zh="来自", en="from"),
+        say(zh="最新探针记录", en="newest canary"),
+        "RPO",
+        say(zh="将丢失", en="would be lost"),
+        say(zh="缺失", en="missing"),
+        say(zh="伪造", en="forged"),
+    )
+    return fill(made, (_measured_row(protected, found, moment) for protected, found in rows))
+
+
+def _measured_row(protected: Protected, found: Measured, moment: datetime) -> tuple[object, ...]:
+    holding, policy = found.holding, protected.policy
+    targets = policy.from_replica if found.live else policy.from_copy
+    age = found.age_seconds(holding.looked if found.live else moment)
+    late = age is None or (targets is not None and age > targets.rpo)
+    shown = Shown(format_duration(age) if age is not None else "–", style="red" if late else "green")
+    written = f"{holding.newest} @ {local(holding.moment)}" if holding.moment else "–"
+    counts = (str(found.lost), _alarming(found.missing_count), _alarming(holding.forged))
+    return protected.asset.id, tell(ROLES[found.role]), holding.subject, written, shown, *counts
+
+
+def _alarming(count: int) -> Shown:
+    return Shown(str(count), style="bold red" if count else "")
 
 
 def forecasts_table(rows: Iterable[tuple[str, Forecast]]) -> Table:

@@ -10,11 +10,14 @@ from secops.inventory.words import KINDS, ROLES
 from secops.model.city import Asset, AssetKind, Centre, CentreRole, City, Entry, Place, System, Vault
 from secops.model.step import LOCAL
 from secops.model.text import Text
+from secops.support.durations import parse_duration
+from secops.support.misfits import BadValue
 
 _ID = re.compile(r"\w[\w.-]{0,63}")
 _USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 _SIZE = re.compile(r"[1-9]\d{0,8}[KMGT]?")
 _WINDOW = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
+_DAY_SECONDS = 86400
 _REMOTE_VAULT = re.compile(r"ssh://[^/\s]+/\S+|rest:https?://[^/\s@]+/\S*")
 
 NEEDS: dict[AssetKind, tuple[str, ...]] = {
@@ -54,6 +57,7 @@ def mistakes(city: City) -> Iterator[Mistake]:
         yield from _system(("systems", index), system, known)
     for path, asset in _assets_with_place(city):
         yield from _asset(path, asset, known)
+        yield from _canary(path, asset, known)
     for index, vault in enumerate(city.vaults):
         yield from _vault(("vaults", index), vault, known)
         yield from _keeping(("vaults", index), vault, known)
@@ -77,6 +81,7 @@ class _Known:
         self.hosts = {
             asset.id: asset for system in city.systems for asset in system.assets if asset.kind is AssetKind.HOST
         }
+        self.assets = {asset.id: asset for system in city.systems for asset in system.assets}
 
 
 def _assets_with_place(city: City) -> list[tuple[KeyPath, Asset]]:
@@ -159,6 +164,32 @@ def _asset(path: KeyPath, asset: Asset, known: _Known) -> Iterator[Mistake]:
         yield from check_port((*path, "ssh", "port"), asset.ssh.port)
         if not _USER.fullmatch(asset.ssh.user):
             yield (*path, "ssh", "user"), Text("不是用户名", "this is no user name")
+
+
+def _canary(path: KeyPath, asset: Asset, known: _Known) -> Iterator[Mistake]:
+    """Canaries go where copies are made of; a replica is of the same kind as what it follows."""
+    if asset.canary:
+        if asset.kind not in (AssetKind.DATABASE, AssetKind.FILE_TREE):
+            kind = KINDS[asset.kind]
+            yield (*path, "canary"), Text(f'{kind.zh}没有键 "canary"', f'a {kind.en} has no "canary"')
+        if not _is_rhythm(asset.canary.every):
+            yield (*path, "canary", "every"), Text("应为 1s 到 1d,如 1m", "expected 1s to 1d, like 1m")
+    if not asset.replica_of:
+        return
+    yield from _refer((*path, "replica_of"), asset.replica_of, known.assets, Text("资产", "asset"))
+    followed = known.assets.get(asset.replica_of)
+    if followed and (followed.replica_of or followed.id == asset.id or followed.kind is not asset.kind):
+        sentence = Text(
+            "应为同类的、自身不是副本的另一资产", "expected another asset of that kind that is no replica itself"
+        )
+        yield (*path, "replica_of"), sentence
+
+
+def _is_rhythm(every: str) -> bool:
+    try:
+        return 1 <= parse_duration(every) <= _DAY_SECONDS
+    except BadValue:
+        return False
 
 
 def _fields(path: KeyPath, asset: Asset) -> Iterator[Mistake]:

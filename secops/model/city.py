@@ -151,6 +151,17 @@ class CopiedBy:
 
 
 @dataclass(frozen=True, slots=True)
+class CanaryRhythm:
+    """How often the service writes a canary into an asset, and how it gets there."""
+
+    __pydantic_config__ = _STRICT
+    every: str = "1m"
+    """From `1s` on."""
+    options: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """As the writer for the product describes them; a secret is a reference like `${file:keys/canary-login}`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Asset:
     """Something that is scanned or copied. Its system is the one it is listed under."""
 
@@ -182,6 +193,11 @@ class Asset:
     options."""
     tried_with: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, hash=False)
     """For a database: what the trial of its product asks of a restored copy, as the trial describes its options."""
+    canary: CanaryRhythm | None = None
+    """Present when canaries are written into a database or file tree, so that the RPO of its copies is measured; in a
+    replica they are read."""
+    replica_of: str = ""
+    """For a database or file tree that follows another one: the id of that one."""
 
 
 @dataclass(frozen=True, slots=True)

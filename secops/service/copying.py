@@ -2,6 +2,7 @@
 
 from secops.inventory.inventory import Inventory
 from secops.model.city import Asset, AssetKind, Place
+from secops.model.restore_point import Rung
 from secops.model.text import Text
 from secops.service.home import Home
 from secops.service.running import UNATTENDED, Ended, Watchers, start
@@ -17,17 +18,23 @@ def copy_and_verify(home: Home, asset: str, watchers: Watchers = UNATTENDED) -> 
     source = home.inventory.asset(asset)
     page = page_of(home.inventory, source)
     inputs = {"asset": source.id, "place": place_of(home.inventory, source).id, "page": page.id if page else ""}
+    if source.canary and source.kind is AssetKind.DATABASE:
+        # The canaries in a database are read by starting it.
+        inputs["upto"] = str(int(Rung.BUSINESS))
     return start(home, home.library.get(PLAYBOOK), inputs, watchers=watchers)
 
 
-def verify_copies(home: Home, asset: str, place: str, upto: str, watchers: Watchers = UNATTENDED) -> Ended:
-    """Prove the copies of an asset up to a rung of the ladder, in that place or the one on its host."""
+def verify_copies(
+    home: Home, asset: str, place: str, upto: str, watchers: Watchers = UNATTENDED, until: str = ""
+) -> Ended:
+    """Prove the copies of an asset up to a rung of the ladder, in that place or the one on its host; with `until` as of
+    that moment, which the log brings them to."""
     source = home.inventory.asset(asset)
     page = page_of(home.inventory, source)
     where = home.inventory.place(place) if place else place_of(home.inventory, source)
     # A rule that is wrong is told before anything is restored.
     home.trees.rules(source.id)
-    inputs = {"asset": source.id, "place": where.id, "page": page.id if page else "", "upto": upto}
+    inputs = {"asset": source.id, "place": where.id, "page": page.id if page else "", "upto": upto, "until": until}
     return start(home, home.library.get(VERIFYING), inputs, watchers=watchers)
 
 

@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Self
 
+from backup.canary_ledger import CanaryLedger
 from backup.catalogue import Catalogue
 from backup.engine import Keys
 from backup.policies import Policy, by_tier, load_policies, shipped_policies
@@ -115,6 +116,13 @@ class Home:
         return catalogue
 
     @cached_property
+    def canaries(self) -> CanaryLedger:
+        """Which canaries were written and acknowledged, and what copies hold of them."""
+        ledger = CanaryLedger(self.state / "canaries.sqlite", self._sign)
+        self._open.callback(ledger.close)
+        return ledger
+
+    @cached_property
     def coordinator(self) -> Coordinator:
         """Who may act: agreed on in etcd when the settings name one, else on this machine."""
         wanted = self.settings.coordination
@@ -199,7 +207,7 @@ class Home:
             DialogueRunner(),
             fetch,
             rescan=self.trees,
-            ledgers=Ledgers(self.catalogue, self._sign, rules=self.trees.rules),
+            ledgers=Ledgers(self.catalogue, self._sign, self.trees.rules, lambda: self.canaries),
             sql=SqlRunner(),
         )
 

@@ -6,12 +6,15 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter
 
+from backup.canary import canaries_in
+from backup.canary_ledger import CanaryLedger, Holding
 from backup.catalogue import Catalogue, Look
 from secops.execution.runner import failure
 from secops.model.restore_point import RestorePoint, Verdict
 from secops.model.step import Consult, Enter, Result, Trouble
+from secops.model.text import Text
 from secops.support.clock import from_text, now, to_text
-from secops.support.errors import JindunError
+from secops.support.errors import BadInput, JindunError
 
 _POINTS = TypeAdapter(tuple[RestorePoint, ...])
 _POINT = TypeAdapter(RestorePoint)
@@ -35,6 +38,11 @@ class Ledgers:
     | dated | `asset vault` | consult: what retention looks at, newest first |
     | gone | vault | enter: `{points, moment}` that were taken out |
     | logs | asset | enter: `{vault, until}`, until when its log is in the vault |
+    | canaries | asset | enter: `{moment}`, begins a canary of that moment |
+    | canary | `asset moment` | consult: its `{counter, signature}`; null when none was begun |
+    | canaries_acknowledged | asset | enter: `{counter}` |
+    | canary_holdings | point or replica | enter: `{asset, wanted, exact, lines}`, what it was found to hold |
+    | canary_holding | point or replica | consult: what came of that; null when it was not looked at |
     | signatures | a text | consult: the service's signature in hexadecimal; empty without a key |
     """
 
@@ -43,8 +51,11 @@ class Ledgers:
         catalogue: Catalogue,
         sign: Callable[[str], str] = lambda _text: "",
         rules: Callable[[str], Sequence[str]] = lambda _asset: (),
+        canaries: Callable[[], CanaryLedger] | None = None,
     ) -> None:
+        """`canaries` opens their ledger when it is first needed."""
         self._catalogue = catalogue
+        self._canaries = canaries or _no_ledger
         self._readers: Mapping[str, Callable[[str], bytes]] = {
             "restore_points": lambda asset: _POINTS.dump_json(tuple(catalogue.points(asset))),
             "restore_point": lambda point: _POINT.dump_json(catalogue.get(point)),
@@ -55,12 +66,17 @@ class Ledgers:
             "use": lambda vault: orjson.dumps(catalogue.use(vault)),
             "dated": lambda key: orjson.dumps(catalogue.dated(*key.split(" "))),
             "signatures": lambda text: orjson.dumps(sign(text)),
+            "canary": self._canary,
+            "canary_holding": lambda subject: orjson.dumps(self._canaries().holding(subject)),
         }
-        self._writers: Mapping[str, Callable[[str, Any], None]] = {
+        self._writers: Mapping[str, Callable[[str, Any], object]] = {
             "restore_points": self._add_point,
             "looks": lambda _asset, look: catalogue.looked(_LOOK.validate_python(look)),
             "gone": lambda _vault, told: catalogue.give_up(told["points"], from_text(told["moment"])),
             "logs": lambda asset, told: catalogue.log_brought(asset, told["vault"], from_text(told["until"])),
+            "canaries": lambda asset, told: self._canaries().begin(asset, from_text(told["moment"])),
+            "canaries_acknowledged": lambda asset, told: self._canaries().acknowledge(asset, told["counter"], now()),
+            "canary_holdings": self._hold_canaries,
             "verdicts": lambda point, verdict: catalogue.judge(point, _VERDICT.validate_python(verdict)),
         }
 
@@ -76,5 +92,19 @@ class Ledgers:
         except JindunError as error:
             return failure(Trouble.FAILED, zh=error.text.zh, en=error.text.en)
 
+    def _canary(self, key: str) -> bytes:
+        asset, _, moment = key.partition(" ")
+        found = self._canaries().at(asset, from_text(moment))
+        return orjson.dumps({"counter": found.counter, "signature": found.signature} if found else None)
+
+    def _hold_canaries(self, subject: str, told: Any) -> None:
+        found = canaries_in("\n".join(told["lines"]), told["asset"])
+        asked = Holding(subject, told["asset"], now(), from_text(told["wanted"]))
+        self._canaries().hold(subject, found, asked, told["exact"])
+
     def _add_point(self, _point: str, document: Any) -> None:
         self._catalogue.add(_POINT.validate_python(document["point"]), document["manifest"])
+
+
+def _no_ledger() -> CanaryLedger:
+    raise BadInput(Text("此处没有探针台账", "there is no ledger of canaries here"))

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from backup.catalogue import Tally
 from backup.forecast import forecasts
+from backup.measured import Measured, measured
 from backup.policies import Policy
 from backup.protection import Protected
 from playbooks.copies import copied_assets, vaults_by_tier
@@ -231,6 +232,53 @@ def _recoverable(view: View) -> Series:
                 key = (protected.system, role.value)
                 behind[key] = min(max(moments), behind.get(key, max(moments)))
     return behind.items()
+
+
+@fills("jindun_canary_acknowledged_timestamp_seconds")
+def _canary_acknowledged(view: View) -> Series:
+    behind: dict[tuple[str, ...], float] = {}
+    for protected in view.protected:
+        if protected.rhythm and (newest := protected.rhythm.newest):
+            moment = newest.acknowledged.timestamp()
+            behind[(protected.system,)] = min(moment, behind.get((protected.system,), moment))
+    return behind.items()
+
+
+@fills("jindun_canary_recoverable_timestamp_seconds")
+def _canary_recoverable(view: View) -> Series:
+    """By centre the place that is furthest on, of the asset that is furthest behind."""
+    behind: dict[tuple[str, ...], float] = {}
+    for protected in view.protected:
+        furthest: dict[tuple[str, str, str], float] = {}
+        for found in measured(protected):
+            if found.holding.moment:
+                key, moment = _canary_labels(protected, found), found.holding.moment.timestamp()
+                furthest[key] = max(moment, furthest.get(key, moment))
+        for labels, moment in furthest.items():
+            behind[labels] = min(moment, behind.get(labels, moment))
+    return behind.items()
+
+
+@fills("jindun_canaries_missing")
+def _canaries_missing(view: View) -> Series:
+    return _canary_counts(view, lambda one: one.missing_count)
+
+
+@fills("jindun_canaries_forged")
+def _canaries_forged(view: View) -> Series:
+    return _canary_counts(view, lambda one: one.holding.forged)
+
+
+def _canary_counts(view: View, count: Callable[[Measured], int]) -> Series:
+    counted: Counter[tuple[str, ...]] = Counter()
+    for protected in view.protected:
+        for found in measured(protected):
+            counted[_canary_labels(protected, found)] += count(found)
+    return counted.items()
+
+
+def _canary_labels(protected: Protected, found: Measured) -> tuple[str, str, str]:
+    return protected.system, found.role.value, "replica" if found.live else "copy"
 
 
 @fills("jindun_rto_forecast_seconds")

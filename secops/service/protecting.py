@@ -7,18 +7,20 @@ from functools import cached_property
 
 from backup.anomalies import anomalies
 from backup.catalogue import Look
+from backup.measured import canary_weaknesses
 from backup.policies import Policy
-from backup.protection import Protected, Shelf, ThreeTwoOne, three_two_one, worst
+from backup.protection import Protected, Rhythm, Shelf, ThreeTwoOne, three_two_one, worst
 from backup.shortfall import CHECK as COPIES_CHECK
 from backup.shortfall import shortfalls
 from backup.vaults import visible
-from playbooks.copies import copied_assets, unit_of
+from playbooks.copies import copied_assets, replicas_of, unit_of
 from secops.model.city import Asset, Vault
 from secops.model.finding import Weakness
 from secops.model.outcome import Evaluation, Outcome
 from secops.model.restore_point import RestorePoint
 from secops.model.text import Text
 from secops.service.home import Home
+from secops.support.durations import parse_duration
 from secops.support.errors import BadInput
 
 __all__ = ["COPIES_CHECK", "Protection", "SystemPlan", "assess_copies", "system_plans"]
@@ -48,12 +50,27 @@ class Protection:
         usable = visible(self._vaults, unit)
         kept = tuple(self._shelf(asset, vault, by_vault[vault.id], unit) for vault in usable)
         site = inventory.centre(asset.centre).site
-        return Protected(asset, system.id, unit, site, self._home.policies[tier], kept)
+        return Protected(asset, system.id, unit, site, self._home.policies[tier], kept, self._rhythm(asset))
+
+    def _rhythm(self, asset: Asset) -> Rhythm | None:
+        if asset.canary is None:
+            return None
+        ledger, inventory = self._home.canaries, self._home.inventory
+        holdings = tuple(ledger.holdings(asset.id))
+        lost = {one.subject: ledger.acknowledged_after(asset.id, one.newest) for one in holdings}
+        followers = [(one.id, inventory.centre(one.centre).role) for one in replicas_of(inventory, asset)]
+        every = parse_duration(asset.canary.every)
+        return Rhythm(every, ledger.newest(asset.id), holdings, lost, tuple(followers))
 
     def evaluation(self, asset: Asset) -> Evaluation:
         """What the copies of one asset are found to lack, or to tell."""
         protected = self.of(asset)
-        found = (*shortfalls(protected, self.moment), *anomalies(protected, self.moment))
+        moment = self.moment
+        found = (
+            *shortfalls(protected, moment),
+            *anomalies(protected, moment),
+            *canary_weaknesses(protected, moment),
+        )
         outcome = Outcome.FOUND if found else Outcome.TESTED_CLEAN
         figures = three_two_one(protected)
         good = Text(

@@ -16,7 +16,7 @@ from secops.execution.local import LocalRunner
 from secops.execution.runner import Performs, Runners, failure
 from secops.execution.secrets import Secrets
 from secops.execution.sql import SqlRunner
-from secops.model.step import Procedure, Rescan, Result, Trouble
+from secops.model.step import Consult, Enter, Procedure, Rescan, Result, Trouble
 from secops.support.clock import now
 
 Returned = TypeVar("Returned")
@@ -46,10 +46,15 @@ NO_SCANNER = Scanner(failure(Trouble.INTERNAL, zh="没有", en="none"))
 class Performing:
     """Each `run` is a run of its own in one journal. Secrets are files in `folder`; only loopback may be fetched."""
 
-    def __init__(self, folder: Path, scanner: Performs[Rescan] = NO_SCANNER) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        scanner: Performs[Rescan] = NO_SCANNER,
+        ledgers: Performs[Consult | Enter] | None = None,
+    ) -> None:
         local = LocalRunner(Secrets(folder))
         fetch = FetchRunner(lambda host, port: host == LOOPBACK)
-        self._runners = Runners(local, local, DialogueRunner(), fetch, scanner, sql=SqlRunner())
+        self._runners = Runners(local, local, DialogueRunner(), fetch, scanner, ledgers, sql=SqlRunner())
         self._journal = Journal(folder / "journal.sqlite")
         self._numbers = count(1)
         self.performed: list[Performed] = []

@@ -13,7 +13,20 @@ from dashboards.prometheus import alert_rules
 from secops.model.text import Text
 
 BY_NAME = {metric.name: metric for metric in METRICS}
-BOUNDED = {"severity", "level", "state", "outcome", "check", "system", "role", "vault", "mode", "playbook", "store"}
+BOUNDED = {
+    "source",
+    "severity",
+    "level",
+    "state",
+    "outcome",
+    "check",
+    "system",
+    "role",
+    "vault",
+    "mode",
+    "playbook",
+    "store",
+}
 """Closed lists of the product, and ids of what people write by hand; no finding, run, copy, asset or address."""
 each_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 each_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)

@@ -48,6 +48,10 @@ class RunningDatabase(ABC):
         """What the asset tells the trial: a question whose answer holds the note `wanted`, and a canary."""
         return {}
 
+    def canary_options(self) -> Mapping[str, str]:
+        """What the asset tells the writer of canaries."""
+        return {}
+
     def attach(self, engine: str, vault: Vault, keys: Keys, asset: str) -> None:  # noqa: B027
         """What an administrator does on the server before that engine can work; most need nothing."""
 

@@ -52,6 +52,9 @@ class MariadbServer(RunningDatabase):
     def options(self, engine: str) -> Mapping[str, str]:
         return {"socket": str(self.socket), "account": ACCOUNT, "password": "${file:login}"}
 
+    def canary_options(self) -> Mapping[str, str]:
+        return {"socket": str(self.socket), "account": "root"}
+
     def tried_with(self) -> Mapping[str, str]:
         return {
             "question": "SELECT text FROM suite.note WHERE text = 'wanted'",

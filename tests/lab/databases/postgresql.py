@@ -90,6 +90,9 @@ class PostgresqlServer(RunningDatabase):
             return {"port": str(self.port), "socket": str(self.folder), "full_every_days": "0", **run_as}
         return {**login, "account": ACCOUNT, "password": "${file:login}"}
 
+    def canary_options(self) -> Mapping[str, str]:
+        return {"socket": str(self.folder), "port": str(self.port), "account": self.user}
+
     def tried_with(self) -> Mapping[str, str]:
         return {
             "question": "SELECT text FROM note WHERE text = 'wanted'",

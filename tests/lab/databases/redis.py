@@ -45,6 +45,9 @@ class RedisServer(RunningDatabase):
     def options(self, engine: str) -> Mapping[str, str]:
         return {"socket": str(self.socket), "password": "${file:login}"}
 
+    def canary_options(self) -> Mapping[str, str]:
+        return self.options("redis")  # type: ignore[return-value]
+
     def tried_with(self) -> Mapping[str, str]:
         return {
             "question": "SMEMBERS notes",
