@@ -91,7 +91,13 @@ def share_from(line: str) -> Share:
         raise BadInput(Text("这不是密钥份额", "this is no share of a key"))
     if slip != _slip(body):
         raise BadInput(Text("份额抄写有误:校验和不符", "the share was copied wrong: its checksum does not match"))
-    return Share(bytes.fromhex(parts[3]), int(parts[1]), int(parts[2]), b64decode(parts[4]))
+    try:
+        share = Share(bytes.fromhex(parts[3]), int(parts[1]), int(parts[2]), b64decode(parts[4], validate=True))
+    except ValueError:
+        raise BadInput(Text("这不是密钥份额", "this is no share of a key")) from None
+    if not (2 <= share.needed <= _MOST and 1 <= share.number <= _MOST and len(share.values) >= _SUM_BYTES):
+        raise BadInput(Text("份额的数字不合理", "the numbers of the share make no sense"))
+    return share
 
 
 def _slip(body: str) -> str:

@@ -25,7 +25,7 @@ def shares_of(
     folder: Path, keys: Sequence[str], needed: int, holders: Sequence[str], seed: Path
 ) -> Mapping[str, Share]:
     """Each holder's share of the files `keys`, folders among them with all that they hold. Raises BadInput."""
-    secret = _bundle(folder, keys)
+    secret = bundle(folder, keys)
     context = json.dumps([needed, list(holders)]).encode()
     drawn = _drawn(_seed(seed), context, secret)
     return dict(zip(holders, split(secret, needed, len(holders), drawn), strict=True))
@@ -36,7 +36,12 @@ def put_back(shares: Sequence[Share], folder: Path) -> list[str]:
 
     Raises BadInput.
     """
-    files: dict[str, str] = json.loads(join(shares))
+    return write_keys(join(shares), folder)
+
+
+def write_keys(secret: bytes, folder: Path) -> list[str]:
+    """As `put_back`, of what shares have rebuilt."""
+    files = keys_in(secret)
     for name in files:
         if (folder / name).exists():
             raise BadInput(
@@ -45,11 +50,26 @@ def put_back(shares: Sequence[Share], folder: Path) -> list[str]:
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write(path, b64decode(content))
+        _write(path, content)
     return list(files)
 
 
-def _bundle(folder: Path, keys: Sequence[str]) -> bytes:
+def keys_in(secret: bytes) -> Mapping[str, bytes]:
+    """The files in what shares have rebuilt, by their paths. Raises BadInput when it holds none of ours."""
+    try:
+        files = {str(name): b64decode(content) for name, content in json.loads(secret).items()}
+    except (ValueError, TypeError, AttributeError):
+        raise BadInput(Text("份额恢复出的不是密钥文件", "what the shares rebuild are no files of keys")) from None
+    if astray := [name for name in files if name.startswith("/") or {"", ".", ".."} & set(name.split("/"))]:
+        raise BadInput(
+            Text(
+                f"份额中的路径 {astray[0]!r} 越出目录", f"the path {astray[0]!r} in the shares leads out of the folder"
+            )
+        )
+    return files
+
+
+def bundle(folder: Path, keys: Sequence[str]) -> bytes:
     """The files under their paths, in an order that does not change."""
     files: dict[str, str] = {}
     for name in keys:

@@ -12,6 +12,7 @@ from backup.forecast import ALARM_SHARE, Forecast, forecasts, recovery_age_secon
 from backup.measured import Measured, canary_weaknesses, measured, measured_in
 from backup.protection import Protected, Shelf
 from backup.shortfall import CHECK, shortfalls
+from secops.cli.backup_keys import keys
 from secops.cli.backup_proving import RESCORE_HELP, SCHEDULE_HELP, moment_in, rescore, schedule
 from secops.cli.backup_views import (
     ages_table,
@@ -134,6 +135,7 @@ def list_points(
 
 
 verb.command("points", hidden=True)(list_points)
+verb.add_typer(keys)
 verb.command("rescore", help=RESCORE_HELP)(rescore)
 verb.command("schedule", help=SCHEDULE_HELP)(schedule)
 
