@@ -176,7 +176,7 @@ def _canary(path: KeyPath, asset: Asset, known: _Known) -> Iterator[Mistake]:
             yield (*path, "canary", "every"), Text("应为 1s 到 1d,如 1m", "expected 1s to 1d, like 1m")
     if not asset.replica_of:
         return
-    yield from _refer((*path, "replica_of"), asset.replica_of, known.assets, Text("资产", "asset"))
+    yield from refer((*path, "replica_of"), asset.replica_of, known.assets, Text("资产", "asset"))
     followed = known.assets.get(asset.replica_of)
     if followed and (followed.replica_of or followed.id == asset.id or followed.kind is not asset.kind):
         sentence = Text(
