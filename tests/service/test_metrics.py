@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from backup.canary_ledger import Holding
 from dashboards.catalogue import METRICS
 from secops.evidence.chain import Kind as RecordKind
 from secops.evidence.chain import Record
@@ -99,6 +100,17 @@ def fill(home: Home) -> None:
     add_point(home, "a", 0, replace(points.CLEAN, rung=Rung.SCAN, seconds=2.0))
     begin(home, "run-1", RunState.SUCCEEDED)
     seal(home, "run-1", seconds=9)
+    write_canary(home, f"{VAULT}/a")
+
+
+def write_canary(home: Home, point: str) -> None:
+    """One that is acknowledged and in that copy."""
+    file = home.folder / "inventory.yaml"
+    path = "path: /srv/www/grid, host: infrastructure-04-web}"
+    file.write_text(file.read_text("utf-8").replace(path, f"{path[:-1]}, canary: {{every: 1m}}}}"), "utf-8")
+    canary = home.canaries.begin(TREE, now())
+    home.canaries.acknowledge(TREE, canary.counter, now())
+    home.canaries.hold(point, [canary], Holding(point, TREE, now(), now()))
 
 
 def add_point(home: Home, name: str, minutes: float, verdict: Verdict | None = None, asset: str = TREE) -> None:
