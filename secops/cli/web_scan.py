@@ -160,8 +160,8 @@ Since = Annotated[
     typer.Option(
         metavar="SCAN",
         help=say(
-            zh="只做自该扫描以来新的或改过的模板,以及有变化的站点。",
-            en="Only templates that are new or changed since that scan, and targets that look different.",
+            zh="只做自该扫描以来新的或改过的模板和检查,以及有变化的站点和页面。",
+            en="Only templates and checks that are new or changed since that scan, and targets and pages that look different.",
         ),
     ),
 ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -19,13 +20,14 @@ from scanners.safety import Safety
 from scanners.scope import Guard, Scope
 from scanners.web.browser.rendering import Browser, open_browser
 from scanners.web.campaign.campaign import Assignment, Campaign, Tally, can_call
+from scanners.web.campaign.earlier import NOTHING_EARLIER, Earlier, code_of_checks
 from scanners.web.campaign.examination import Examination, examination_of
 from scanners.web.campaign.fingerprint import fingerprint
 from scanners.web.campaign.forecast import Forecast, forecast
 from scanners.web.campaign.found import TEMPLATE_PREFIX, template_check
 from scanners.web.campaign.gating import Products
 from scanners.web.campaign.journal import Recorded, ScanJournal, head_of, identity_of, read_journal
-from scanners.web.campaign.ledger import ENOUGH, Entry, Ledger
+from scanners.web.campaign.ledger import ENOUGH, UNCHANGED, Entry, Ledger
 from scanners.web.campaign.repertoire import Repertoire
 from scanners.web.campaign.sender import Sessions
 from scanners.web.campaign.site_checks import SiteChecks
@@ -231,6 +233,8 @@ class _WebScan:
         self._campaign: Campaign | None = None
         self._browser: Browser | None = None
         self._checked: list[SiteChecks] = []
+        self._earlier: dict[str, Earlier] = {}
+        """By target that has not changed since the scan that this one follows."""
         self._crawled_requests = 0
         self._told = (monotonic(), 0, 0.0)
 
@@ -330,7 +334,22 @@ class _WebScan:
     def _open_journal(self, recorded: Recorded | None, seed: str) -> ScanJournal | None:
         folder = self._wish.journals
         self._path = self._wish.journal or (folder / f"{self.id}.jsonl" if folder else None)
-        return ScanJournal(self._path, self.id, self._identity(), seed, recorded is not None) if self._path else None
+        if self._path is None:
+            return None
+        about = (self._manner(), code_of_checks())
+        return ScanJournal(self._path, self.id, self._identity(), seed, recorded is not None, *about)
+
+    def _manner(self) -> str:
+        """Where this differs, what an earlier scan did not find says nothing."""
+        wish = self._wish
+        return identity_of(
+            {
+                "profile": wish.profile.value,
+                "sessions": [sha256(path.read_bytes()).hexdigest() for path in wish.sessions if path.is_file()],
+                "variables": sorted(wish.variables),
+                "rest": [wish.render, bool(wish.listens_at)],
+            }
+        )
 
     def _count(self, entry: Entry) -> None:
         self._ledger.take(entry)
@@ -419,13 +438,15 @@ class _WebScan:
             specs = [(path, load_session(path)) for path in wish.sessions[:2]]
             if wish.render or any(spec.browser for _, spec in specs):
                 self._browser = await stack.enter_async_context(open_browser(client))
-            unchanged = await self._look_at(client, self._since())
+            since = self._since()
+            same = await self._look_at(client, since)
             # Before the templates: a login that does not work must not show only after an hour.
             sessions = await self._sessions(client, specs)
             async with AsyncExitStack() as watching:
                 await self._watch_health(client, watching)
-                await self._run_templates(client, recorded, unchanged, seed, listener, sessions)
+                await self._run_templates(client, recorded, _settled(since, same), seed, listener, sessions)
                 if wish.checks and not wish.jobs:
+                    self._earlier = {site: _earlier(since, site) for site in same if since}
                     await self._run_checks(client, recorded, seed, sessions, listener)
                 if listener is not None:
                     await self._hear_late(listener)
@@ -440,24 +461,21 @@ class _WebScan:
         pace = Pace(most=most, start=start, connections=max(1, wish.connections // shared))
         return Client(guard, profile=wish.profile, pace=pace, kill_file=wish.kill_file)
 
-    async def _look_at(self, client: Client, since: Recorded | None) -> dict[tuple[str, str], str]:
-        """Note what the targets look like; digests by target and check of what has not changed since."""
+    async def _look_at(self, client: Client, since: Recorded | None) -> frozenset[str]:
+        """Note what the targets look like; those that look as they did, to a scan of the same manner."""
         if self._path is None and since is None:
-            return {}
+            return frozenset()
         marks = dict(
             zip(self.assigned, await asyncio.gather(*(fingerprint(client, s) for s in self.assigned)), strict=True)
         )
         for site, mark in marks.items():
             if self._journal is not None:
                 self._journal.fingerprint(str(site), mark)
-        if since is None:
-            return {}
-        same = {str(site) for site, mark in marks.items() if mark and since.fingerprints.get(str(site)) == mark}
-        return {
-            (entry.site, entry.check): entry.digest
-            for entry in since.entries
-            if entry.site in same and entry.outcome in (Outcome.TESTED_CLEAN, Outcome.SKIPPED)
-        }
+        if since is None or since.manner != self._manner():
+            return frozenset()
+        return frozenset(
+            str(site) for site, mark in marks.items() if mark and since.fingerprints.get(str(site)) == mark
+        )
 
     async def _watch_health(self, client: Client, stack: AsyncExitStack) -> None:
         """A canary for each site; for very many sites the pace alone has to do."""
@@ -500,7 +518,7 @@ class _WebScan:
                 if key in done:
                     continue
                 if unchanged.get(key) == template.digest:
-                    self._take(Entry(*key, Outcome.SKIPPED, _UNCHANGED, template.digest))
+                    self._take(Entry(*key, Outcome.SKIPPED, UNCHANGED, template.digest))
                 else:
                     left.append(index)
             if left:
@@ -552,6 +570,7 @@ class _WebScan:
         checks = SiteChecks(
             client, name, crawled, seed, sessions=sessions, listener=heard, done=_examined_before(recorded, name),
             on_place=lambda place, examined: self._note_place(name, place, examined),
+            earlier=self._earlier.get(name, NOTHING_EARLIER),
         )  # fmt: skip
         self._checked.append(checks)
         for entry in await checks.run():
@@ -631,13 +650,24 @@ def _rare_collection() -> Iterator[None]:
         gc.set_threshold(*usual)
 
 
-_UNCHANGED = Text("自上次扫描以来模板与站点均无变化", "neither template nor site has changed since the earlier scan")
-
-
 def _sharing(entry: Entry, known: dict[Any, Any]) -> Entry:
     """The same, with texts that are kept once however often they come over from another process."""
     site, check, digest = (known.setdefault(text, text) for text in (entry.site, entry.check, entry.digest))
     return replace(entry, site=site, check=check, digest=digest, reason=known.setdefault(entry.reason, entry.reason))
+
+
+def _settled(since: Recorded | None, same: frozenset[str]) -> dict[tuple[str, str], str]:
+    """Digests by target and check of what the earlier scan tested, or knew to be tested, on targets that are the same."""
+    return {
+        (entry.site, entry.check): entry.digest
+        for entry in (since.entries if since else ())
+        if entry.site in same and (entry.outcome is Outcome.TESTED_CLEAN or entry.reason == UNCHANGED)
+    }
+
+
+def _earlier(since: Recorded, site: str) -> Earlier:
+    same = (name for name, digest in code_of_checks().items() if since.checks.get(name) == digest)
+    return Earlier(_examined_before(since, site), same)
 
 
 def _examined_before(recorded: Recorded | None, site: str) -> dict[str, Examination]:

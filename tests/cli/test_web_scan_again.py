@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,43 @@ def test_since_an_earlier_scan_only_what_is_new_is_tested(tmp_path: Path) -> Non
     assert asked == {"/nothing-1", "/page1"}
     told = {"template.old-0": "skipped", "template.old-1": "tested_clean", "template.old-2": "skipped"}
     assert ended(tmp_path / "j2") == {**told, "template.new": "found"}
+
+
+def test_since_an_earlier_scan_checks_run_where_something_changed(tmp_path: Path) -> None:
+    app, sentence = _app(), ["Nothing was found."]
+
+    @app.get("/search")
+    def search() -> str:
+        asked = request.args.get("q", "")
+        return f"<a href=/page1?q=news>1</a><p>{sentence[0]} {asked if len(sentence) > 1 else escape(asked)}</p>"
+
+    @app.get("/pages")
+    def pages() -> str:
+        return "<a href=/search?q=news>search</a>" + "".join(f"<a href=/page{n}?q=news>{n}</a>" for n in (1, 3))
+
+    with running_flask(app) as site:
+        asked = {}
+        for number, since in enumerate(("", "j0", "j1")):
+            site.asked.clear()
+            if number == 2:
+                sentence[:] = ["We found nothing at all for", "changed"]
+            arguments = (f"{site.url}/pages", "--listen-at", "", "--journal", f"j{number}", "--output", f"o{number}")
+            done = scan(tmp_path, *arguments, *(("--since", since) if since else ()))
+            assert done.returncode == 1, done.stderr
+            asked[number] = Counter(_paths(site))
+        other = scan(tmp_path, f"{site.url}/pages", "--profile", "safe", "--since", "j0", "--journal", "j3")
+    # Where nothing has changed, one look tells it; what was found is tried again.
+    assert asked[1]["/page1"] < asked[0]["/page1"] / 5 and asked[1]["/search"] < asked[0]["/search"] / 5, asked
+    assert asked[2]["/page1"] < asked[0]["/page1"] / 5 and asked[2]["/search"] > asked[0]["/search"] / 2, asked
+    told = [ended(tmp_path / f"j{number}") for number in range(4)]
+    assert [one["sql-error"] for one in told[:3]] == ["tested_clean", "skipped", "tested_clean"]
+    assert [one["reflected-xss"] for one in told[:3]] == ["found"] * 3
+    assert told[1]["page-headers"] == told[0]["page-headers"]
+    # Scanned in another manner, everything is new.
+    assert other.returncode in (0, 1) and told[3]["sql-error"] != "skipped"
+    found = [{line["url"].removeprefix(site.url) for line in lines_of(tmp_path / f"o{number}") if line["class"] == "xss"}
+             for number in range(3)]  # fmt: skip
+    assert found[0] == found[1] == {"/page3?q=news"} and found[2] == found[0] | {"/search?q=news"}
 
 
 @pytest.mark.parametrize(("enough", "code"), [("0.95", 3), ("0.5", 0)])

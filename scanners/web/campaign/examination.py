@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scanners.web.campaign.found import Found, of_verdict
-from scanners.web.campaign.ledger import Entry, found_of, found_row
+from scanners.web.campaign.ledger import UNCHANGED, Entry, found_of, found_row
 from scanners.web.crawl.plan import WHY, Crawled, LeftOut
 from scanners.web.points import Point
 from scanners.web.probing.examine import Examined
@@ -27,6 +27,10 @@ class Examination:
     counts: dict[str, list[int]] = field(default_factory=dict)
     """By check: tried, undecided for want of a whole or of a steady answer, not allowed by the profile, requests."""
     trouble: Text | None = None
+    mark: str = ""
+    """What the place looked like, see `earlier`."""
+    unchanged: list[str] = field(default_factory=list)
+    """Checks that an earlier scan was through with, at this place as it is."""
 
     def keep(self, examined: Examined, url: str, point: Point | None = None) -> None:
         """Count one check."""
@@ -46,13 +50,16 @@ class Examination:
             "found": [[name, found_row(one)] for name, one in self.found],
             "counts": self.counts,
             "trouble": trouble,
+            "mark": self.mark,
+            "unchanged": self.unchanged,
         }
 
 
 def examination_of(row: Mapping[str, Any]) -> Examination:
     """The other way round."""
     trouble = Text(*row["trouble"]) if row["trouble"] else None
-    return Examination([(name, found_of(one)) for name, one in row["found"]], dict(row["counts"]), trouble)
+    found = [(name, found_of(one)) for name, one in row["found"]]
+    return Examination(found, dict(row["counts"]), trouble, row.get("mark", ""), list(row.get("unchanged", ())))
 
 
 def entries_of(site: str, examined: Sequence[Examination], crawled: Crawled) -> Iterator[Entry]:
@@ -63,12 +70,13 @@ def entries_of(site: str, examined: Sequence[Examination], crawled: Crawled) -> 
         distinct = {(one.rule, one.url, one.parameter, one.where, one.matcher): one for one in found}
         rows = [each.counts[name] for each in examined if name in each.counts]
         tried, failed, refused, sent = (sum(row[at] for row in rows) for at in range(4))
-        outcome, reason = _verdict(crawled, len(distinct), tried, failed, refused, lost)
+        unchanged = sum(name in each.unchanged for each in examined)
+        outcome, reason = _verdict(crawled, len(distinct), tried, failed, refused, lost, unchanged)
         yield Entry(site, name, outcome, reason, "", tuple(distinct.values()), sent=sent)
 
 
 def _verdict(
-    crawled: Crawled, found: int, tried: int, failed: int, refused: int, lost: Text | None
+    crawled: Crawled, found: int, tried: int, failed: int, refused: int, lost: Text | None, unchanged: int
 ) -> tuple[Outcome, Text]:
     if found:
         return Outcome.FOUND, Text(f"{tried} 处试探,发现 {found} 处", f"found at {found} of {tried} places")
@@ -77,6 +85,8 @@ def _verdict(
     if crawled.failed and not tried:
         why = next(WHY[one] for one in _UNCRAWLED if crawled.left_out.get(one) or one is LeftOut.NO_ANSWER)
         return Outcome.UNREACHABLE, Text(f"站点无法爬取:{why.zh}", f"the site could not be crawled: {why.en}")
+    if not tried and unchanged:
+        return Outcome.SKIPPED, UNCHANGED
     if not tried:
         return Outcome.SKIPPED, Text("站点上没有适用之处", "there is nothing on the site that it applies to")
     if failed > _MOST_FAILED * tried:
@@ -86,4 +96,6 @@ def _verdict(
         )
     if refused == tried:
         return Outcome.SKIPPED, Text("扫描档位不允许", "the profile of the scan does not allow it")
-    return Outcome.TESTED_CLEAN, Text(f"{tried} 处试探,未发现", f"nothing at {tried} places")
+    zh = f";另有 {unchanged} 处自上次扫描以来无变化" if unchanged else ""
+    en = f"; {unchanged} more have not changed since the earlier scan" if unchanged else ""
+    return Outcome.TESTED_CLEAN, Text(f"{tried} 处试探,未发现{zh}", f"nothing at {tried} places{en}")

@@ -4,8 +4,8 @@ The first line says what scan it is; the line that a kill tore is dropped. What 
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,12 +38,25 @@ class Recorded:
     places: dict[tuple[str, str], dict[str, Any]]
     """By target and place: what its examination gave, see `examination`."""
     ended: bool
+    manner: str = ""
+    """Scans of one manner see the same of a site that is the same."""
+    checks: Mapping[str, str] = field(default_factory=dict)
+    """Digests of the code of our checks."""
 
 
 class ScanJournal:
     """Appends to a file."""
 
-    def __init__(self, path: Path, scan: str, identity: str, seed: str, resumed: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        scan: str,
+        identity: str,
+        seed: str,
+        resumed: bool,
+        manner: str = "",
+        checks: Mapping[str, str] | None = None,
+    ) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         if resumed:
@@ -51,7 +64,8 @@ class ScanJournal:
         self._file = path.open("ab" if resumed else "wb", buffering=0)
         self._waiting: list[bytes] = []
         if not resumed:
-            self._add({"scan": scan, "version": _VERSION, "identity": identity, "seed": seed})
+            head = {"scan": scan, "version": _VERSION, "identity": identity, "seed": seed}
+            self._add({**head, "manner": manner, "checks": dict(checks or {})})
             self.flush()
 
     def __enter__(self) -> Self:
@@ -108,7 +122,10 @@ def read_journal(path: Path) -> Recorded:
         fingerprints = {row["of"]: row["fingerprint"] for row in rows if "fingerprint" in row}
         places = {(row["of"], row["place"]): row["examined"] for row in rows if "place" in row}
         ended = any("ended" in row for row in rows)
-        return Recorded(head["scan"], head["identity"], head["seed"], entries, fingerprints, places, ended)
+        manner, checks = head.get("manner", ""), head.get("checks", {})
+        return Recorded(
+            head["scan"], head["identity"], head["seed"], entries, fingerprints, places, ended, manner, checks
+        )
     except OSError as error:
         raise BadInput(Text(f"无法读取 {path}:{error.strerror}", f"{path} cannot be read: {error.strerror}")) from None
     except (ValueError, KeyError, TypeError):

@@ -12,6 +12,8 @@ from secops.model.text import Text
 
 ENOUGH = 0.95
 """The share of what applies to a target that must have been tested."""
+UNCHANGED = Text("自上次扫描以来检查与站点均无变化", "neither check nor site has changed since the earlier scan")
+"""Why something is skipped that counts as tested: an earlier scan did it, on this site as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +62,18 @@ class SiteCoverage:
 
     site: str
     counts: Counter[Outcome]
+    unchanged: int = 0
+    """Of what was skipped: tested by an earlier scan."""
 
     @property
     def applied(self) -> int:
-        """All that was not skipped."""
-        return self.counts.total() - self.counts[Outcome.SKIPPED]
+        """All that was not skipped, or was for being known from an earlier scan."""
+        return self.counts.total() - self.counts[Outcome.SKIPPED] + self.unchanged
 
     @property
     def tested(self) -> int:
         """All that was judged."""
-        return self.counts[Outcome.FOUND] + self.counts[Outcome.TESTED_CLEAN]
+        return self.counts[Outcome.FOUND] + self.counts[Outcome.TESTED_CLEAN] + self.unchanged
 
     @property
     def share(self) -> float:
@@ -83,6 +87,8 @@ class Ledger:
 
     enough: float = ENOUGH
     sites: dict[str, Counter[Outcome]] = field(default_factory=dict)
+    unchanged: Counter[str] = field(default_factory=Counter)
+    """By target: skipped since an earlier scan tested it."""
     reasons: Counter[tuple[Outcome, Text]] = field(default_factory=Counter)
     found: list[tuple[Entry, Found]] = field(default_factory=list)
     discarded: int = 0
@@ -97,6 +103,7 @@ class Ledger:
     def take(self, entry: Entry) -> None:
         """Count one more."""
         self.sites.setdefault(entry.site, Counter())[entry.outcome] += 1
+        self.unchanged[entry.site] += entry.reason == UNCHANGED
         if not entry.outcome.successful:
             self.reasons[entry.outcome, entry.reason] += 1
         self.found += [(entry, one) for one in entry.found]
@@ -109,12 +116,13 @@ class Ledger:
         counts[after.outcome] += 1
         if not before.outcome.successful:
             self.reasons[before.outcome, before.reason] -= 1
+        self.unchanged[before.site] -= before.reason == UNCHANGED
         self.found = [(entry, one) for entry, one in self.found if entry is not before]
         self.found += [(after, one) for one in after.found]
 
     def coverage(self) -> list[SiteCoverage]:
         """Of each target, as named."""
-        return [SiteCoverage(site, counts) for site, counts in self.sites.items()]
+        return [SiteCoverage(site, counts, self.unchanged[site]) for site, counts in self.sites.items()]
 
     def short(self) -> list[SiteCoverage]:
         """The targets of which too little was tested."""

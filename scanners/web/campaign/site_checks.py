@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Protocol
 
 from scanners.safety import Safety
+from scanners.web.campaign.earlier import NOTHING_EARLIER, Earlier, mark_of
 from scanners.web.campaign.examination import Examination, entries_of
 from scanners.web.campaign.found import of_verdict
 from scanners.web.campaign.leaving import Left, all_marked, pages_that_may_show, shown_in
@@ -72,13 +73,15 @@ class SiteChecks:
         listener: BaitsAndHits | None = None,
         done: Mapping[str, Examination] | None = None,
         on_place: Callable[[str, Examination], None] = _ignore,
+        earlier: Earlier = NOTHING_EARLIER,
         at_once: int = 8,
     ) -> None:
-        """`done`: places that were examined before the scan was killed."""
+        """`done`: places that were examined before the scan was killed; `earlier`: by the scan that this one follows."""
         self._client, self._site, self._crawled, self._seed = client, site, crawled, seed
         self._sessions = sessions or Sessions()
         self._listener = listener
         self._done = done or {}
+        self._earlier = earlier
         self._on_place = on_place
         self._at_once = at_once
         self._sender = Sender(client, self._sessions)
@@ -192,9 +195,11 @@ class SiteChecks:
         return await words_of_one(ask, ("/", own.probe_target))
 
     async def _examine(self, asked: Asked) -> Examination:
-        examination = Examination()
         request, url = dressed_up(asked.request), url_of(asked.target, asked.request)
         page = Page(request, await self._sender.send(asked.target, Ask(request, Purpose.LOOK)))
+        mark = mark_of(page, self._tried(asked))
+        settled = self._earlier.settled(key_of(asked.lead), mark)
+        examination = Examination(mark=mark, unchanged=sorted(settled))
         is_somewhere = asked.lead.source is not Source.MISS and asked.kind not in _PARTS
         stranger = await self._as_stranger(asked.target, page) if is_somewhere else page
         if is_somewhere:
@@ -205,10 +210,12 @@ class SiteChecks:
         if is_somewhere:
             trials = self._trials(asked, url, page)
             for seen in (page, stranger):
-                fitting = [check for check in page_checks().values() if check.as_stranger is (seen is stranger)]
+                unsettled = (check for name, check in page_checks().items() if name not in settled)
+                fitting = [check for check in unsettled if check.as_stranger is (seen is stranger)]
                 for examined in await examine_page(seen, fitting, trials, performing):
                     examination.keep(examined, url)
-        for point, checks in await self._worthy(asked):
+        left = [check for name, check in point_checks().items() if name not in settled]
+        for point, checks in await self._worthy(asked, left):
             trials = self._trials(asked, url, page, point)
             for examined in await examine_point(point, page, checks, trials, performing):
                 examination.keep(examined, url, point)
@@ -231,8 +238,15 @@ class SiteChecks:
             verdicts = {(one.rule, one.place): one for each in seen for one in passive.judge(url, each)}
             examination.found += [(passive.name, of_verdict(passive, one, url)) for one in verdicts.values()]
 
-    async def _worthy(self, asked: Asked) -> list[tuple[Point, Sequence[PointCheck]]]:
-        """The points of a request that are worth it, each with the checks that may tell something there."""
+    def _tried(self, asked: Asked) -> list[Point]:
+        """Where payloads may be tried: what other places try as well may be left to them."""
+        chosen = self._chosen[key_of(asked.lead)]
+        return [asked.points[number] for number in (*sorted(chosen.points), *sorted(chosen.unknown))]
+
+    async def _worthy(self, asked: Asked, checks: Sequence[PointCheck]) -> list[tuple[Point, Sequence[PointCheck]]]:
+        """The points of a request that are worth it, each with those of the checks that may tell something there."""
+        if not checks:
+            return []
         chosen = self._chosen[key_of(asked.lead)]
         only = {Where.PATH} if asked.kind in _PARTS else set(Where)
         points = enumerate(asked.points)
@@ -245,9 +259,9 @@ class SiteChecks:
                 continue
             worth = await worth_of(point, prober, self._misses, nowhere=asked.lead.source is Source.MISS)
             if worth is Worth.ALL:
-                worthy.append((point, tuple(point_checks().values())))
+                worthy.append((point, checks))
             elif worth is Worth.FEW and number in chosen.unknown:
-                worthy.append((point, tuple(check for check in point_checks().values() if check.fits_unknown(point))))
+                worthy.append((point, tuple(check for check in checks if check.fits_unknown(point))))
         return worthy
 
     def _left_behind(self, wanted: Iterable[Asked], found: set[tuple[str, str, str]]) -> list[Left]:
