@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -210,7 +211,8 @@ class _WebScan:
         self.refused: tuple[Refused, ...] = ()
         self.excluded: list[Template] = []
         self.assigned: dict[Site, tuple[int, ...]] = {}
-        self._named: dict[Site, str] = {}
+        self._starts: dict[Site, list[str]] = {}
+        """The URLs that name each site: a crawl begins with all that they ask."""
         self._skipped: list[Entry] = []
         self.repertoire = self._load_jobs() if wish.jobs else self._load()
         self.products = Products(self.repertoire.templates) if wish.gating and not wish.jobs else None
@@ -250,7 +252,9 @@ class _WebScan:
         self.excluded = [one for one in library.templates if left_out & set(one.info.tags)]
         repertoire = Repertoire(chosen)
         every = tuple(range(len(repertoire.templates)))
-        self.assigned = {site_of(url): every for url in dict.fromkeys(wish.urls)}
+        for url in dict.fromkeys(wish.urls):
+            self._starts.setdefault(site_of(url), []).append(url)
+        self.assigned = dict.fromkeys(self._starts, every)
         return repertoire
 
     def _load_jobs(self) -> Repertoire:
@@ -324,6 +328,7 @@ class _WebScan:
         return identity_of(
             {
                 "sites": {str(site): len(indices) for site, indices in self.assigned.items()},
+                "starts": sorted(url for urls in self._starts.values() for url in urls),
                 "templates": sorted((one.identity, one.digest) for one in self.repertoire.templates),
                 "variables": sorted(wish.variables),
                 "manner": [wish.profile.value, wish.seed, wish.gating, wish.checks and not wish.jobs]
@@ -580,8 +585,8 @@ class _WebScan:
 
     async def _crawl(self, client: Client, site: Site, sessions: Sessions) -> Crawled:
         wish = self._wish
-        url = str(site) if site.path else f"{site}/"
-        plan = CrawlPlan((url,), max_pages=wish.max_pages, submits=wish.profile is not Safety.SAFE)
+        seeds = (url if site.path else urlsplit(url)._replace(path="/").geturl() for url in self._starts[site])
+        plan = CrawlPlan(tuple(dict.fromkeys(seeds)), max_pages=wish.max_pages, submits=wish.profile is not Safety.SAFE)
         journal = None
         if self._path is not None:
             journal = CrawlJournal(self._path.with_suffix(f".crawl-{self._numbers[site]}"), plan)

@@ -90,6 +90,14 @@ def test_two_scans_with_one_seed_tell_the_same(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_what_an_address_asks_is_tested_too(tmp_path: Path) -> None:
+    with running_flask(_app()) as site:
+        done = scan(tmp_path, f"{site.url}/page3?q=news#top", f"{site.url}?q=a", "--listen-at", "", "--output", "o")
+    assert done.returncode == 1, done.stderr
+    found = {line["url"].removeprefix(site.url) for line in lines_of(tmp_path / "o") if line["class"] == "xss"}
+    assert found == {"/page3?q=news", "/page6?q=news"}
+
+
 def _kill_in_the_checks(process: "subprocess.Popen[bytes]", journal: Path) -> set[str]:
     """The places that were examined until then."""
     try:
