@@ -20,7 +20,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks.template_requests import sorted_requests
 from scanners.web.templates.library import load
+from scanners.web.templates.selection import USUALLY_EXCLUDED
 from tests.lab.nginx import NGINX, Nginx, running_nginx
 
 PEER: dict[int, dict[str, float]] = {
@@ -66,7 +68,22 @@ def _bench(corpus: Path, sites: int, listens: bool) -> int:
             server.log.write_text("")
         measured = _scan(Path(folder), corpus, servers, listens)
         measured["load"] = _warm_load(corpus, Path(folder))
+        if sites == 1 and not listens:
+            _tell_kinds(corpus, Path(folder), f"http://127.0.0.1:{servers[0].port}/")
     return _told(sites, measured)
+
+
+def _tell_kinds(corpus: Path, folder: Path, url: str) -> None:
+    """What is sent with gating off, and what the target would leave out: see the decision on templates."""
+    library = load([corpus], folder / "cache" / "jindun" / "templates")
+    chosen = [one for one in library.templates if not set(USUALLY_EXCLUDED) & set(one.info.tags)]
+    counts = sorted_requests(chosen, url, PAGE)
+    print("what the requests to one site are, worked out from the templates:")
+    for kind, count in counts.most_common():
+        print(f"  {count:6}  {kind}")
+    without = counts.total() - counts["later step"]
+    most = MOST_OF_ITS_REQUESTS * PEER[1]["requests"]
+    print(f"  {counts.total():6}  together; {without} if no later step at all were sent, and the target is {most:.0f}")
 
 
 def _told(sites: int, measured: dict[str, Any]) -> int:
