@@ -5,9 +5,11 @@ import base64
 import socket
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import unquote, urlsplit
 
 from scanners.scope import Address
 from secops.model.text import Text
+from secops.support.errors import BadInput
 
 _MAX_REPLY_BYTES = 16 * 1024
 
@@ -42,6 +44,25 @@ class Proxy:
         if not self.user:
             return ""
         return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+
+
+def proxy_of(url: str) -> Proxy:
+    """The proxy of an address as `socks5://user:word@host:1080`; `http://` forwards, `connect://` tunnels everything.
+
+    Raises BadInput, without repeating what was written: it may hold a password.
+    """
+    try:
+        parts = urlsplit(url)
+        kind, host, port = _KINDS[parts.scheme], parts.hostname, parts.port
+    except (KeyError, ValueError):
+        kind, host, port = None, None, None
+    if kind is None or not host or not port or parts.path.strip("/") or parts.query:
+        zh, en = "socks5://、http:// 或 connect://主机:端口", "socks5://, http:// or connect:// with host and port"
+        raise BadInput(Text(f"代理须写为 {zh}", f"a proxy is written {en}"))
+    return Proxy(kind, host, port, unquote(parts.username or ""), unquote(parts.password or ""))
+
+
+_KINDS = {"http": ProxyKind.FORWARD, "connect": ProxyKind.CONNECT, "socks5": ProxyKind.SOCKS5}
 
 
 class ProxyRefused(OSError):

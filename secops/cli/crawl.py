@@ -17,7 +17,10 @@ from rich.spinner import Spinner
 from scanners.safety import Safety
 from scanners.web.crawl.crawl import CrawlState
 from scanners.web.crawl.plan import WHY, Crawled, CrawlPlan
+from scanners.web.proxy import proxy_of
+from secops.cli.options import ProxyUrl
 from secops.cli.tables import console, facts, plain
+from secops.execution.secrets import Secrets
 from secops.model.text import Text
 from secops.service.authorising import authorised_scope
 from secops.service.crawling import CrawlWish, crawl_sites, line_of
@@ -99,6 +102,7 @@ def crawl(
     max_seconds: MaxSeconds = 3600.0,
     profile: Profile = Safety.SAFE,
     rate: Rate = 150.0,
+    proxy: ProxyUrl = "",
     scope: ScopeOption = None,
     approved_by: ApprovedBy = "",
     journal: Journal = None,
@@ -111,6 +115,7 @@ def crawl(
         authorised_scope(home, tuple(scope or ()), approved_by),
         profile,
         rate,
+        proxy_of(Secrets(Path()).resolve(proxy)) if proxy else None,
         render,
         session,
         journal,

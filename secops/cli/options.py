@@ -8,6 +8,17 @@ from secops.model.text import Text
 from secops.support.errors import BadInput
 from secops.support.language import say
 
+ProxyUrl = Annotated[
+    str,
+    typer.Option(
+        "--proxy",
+        metavar="URL",
+        help=say(
+            zh="经由代理:socks5://、http:// 或 connect://(一律用隧道)主机:端口;可写 ${env:X} 引用。",
+            en="Go through a proxy: socks5://, http:// or connect:// (always by tunnel) host:port; may be ${env:X}.",
+        ),
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help=say(zh="输出 JSON。", en="Print JSON."))]
 Listen = Annotated[
     str,

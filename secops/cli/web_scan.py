@@ -15,7 +15,8 @@ from rich.live import Live
 from rich.spinner import Spinner
 
 from scanners.safety import Safety
-from secops.cli.options import AsJson
+from scanners.web.proxy import proxy_of
+from secops.cli.options import AsJson, ProxyUrl
 from secops.cli.tables import console, plain, print_json
 from secops.cli.web_scan_views import plan_as_json, show_plan, show_scanned
 from secops.execution.secrets import Secrets
@@ -213,6 +214,7 @@ def web(
     rate: Rate = None,
     connections: Connections = 8,
     session: SessionFiles = None,
+    proxy: ProxyUrl = "",
     render: Render = False,
     var: Variables = None,
     output: Output = None,
@@ -249,6 +251,7 @@ def web(
             rate=rate,
             connections=connections,
             gating=not no_gating,
+            proxy=proxy_of(Secrets(Path()).resolve(proxy)) if proxy else None,
             render=render,
             sessions=tuple(session or ()),
             variables=_variables(var or ()),
@@ -337,8 +340,11 @@ def _targets(path: Path | None) -> list[str]:
         return []
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(Text(f"无法读取 {path}:{error}", f"{path} cannot be read: {error}")) from None
+    except UnicodeDecodeError:
+        raise BadInput(Text(f"{path} 不是 UTF-8 文本", f"{path} is no UTF-8 text")) from None
+    except OSError as error:
+        said = why(error)
+        raise BadInput(Text(f"无法读取 {path}:{said.zh}", f"{path} cannot be read: {said.en}")) from None
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 

@@ -36,8 +36,13 @@ def show_plan(planned: WebPlan) -> None:
         )
         title = say(zh="问得最多的请求", en="the requests that most templates share")
         columns = say(zh="请求", en="request"), say(zh="模板", en="templates")
-        rows = ((shared.shown[:100], shared.templates) for shared in one.shared[:_MOST_ROWS])
-        screen.print(fill(table(title, *columns), rows))
+        rows = [(shared.shown[:100], shared.templates) for shared in one.shared[:_MOST_ROWS]]
+        if rows:
+            screen.print(fill(table(title, *columns), rows))
+    if planned.checks:
+        zh = f"另外爬取站点,在所见之处做 {planned.checks} 项自带检查:请求数取决于爬到多少页面和字段"
+        en = f"and a crawl, with {planned.checks} checks of ours on what it finds: as many requests as pages and fields ask for"
+        screen.print(say(zh=zh, en=en))
     screen.print(say(zh=f"按标签排除的模板 {planned.excluded}", en=f"templates left out by tags: {planned.excluded}"))
     reasons = Counter(reason.feature for one in planned.refused for reason in one.reasons)
     if reasons:
@@ -61,6 +66,7 @@ def plan_as_json(planned: WebPlan) -> dict[str, Any]:
             for site, one in planned.sites
         ],
         "excluded": planned.excluded,
+        "checks": planned.checks,
         "refused": [
             {"path": one.path, "id": one.identity, "features": [reason.feature for reason in one.reasons]}
             for one in planned.refused

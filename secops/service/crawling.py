@@ -15,6 +15,7 @@ from scanners.web.crawl.crawl import CrawlState, crawl
 from scanners.web.crawl.journal import CrawlJournal
 from scanners.web.crawl.plan import Crawled, CrawlPlan, Entry
 from scanners.web.pace import Pace
+from scanners.web.proxy import Proxy
 from scanners.web.sessions.keeper import SessionKeeper
 from scanners.web.sessions.session_file import load_session
 from scanners.web.urls import resolve
@@ -33,6 +34,8 @@ class CrawlWish:
     """Above safe, forms are sent."""
     rate: float = 150.0
     """Requests a second to one address, at most."""
+    proxy: Proxy | None = None
+    """By which everything goes."""
     render: bool = False
     session: Path | None = None
     journal: Path | None = None
@@ -68,9 +71,8 @@ async def _crawl(wish: CrawlWish, watch: Callable[[CrawlState], None]) -> Crawle
         guard = Guard(wish.scope, audit=audit.record) if audit else Guard(wish.scope)
         # Logging in is what the user asked for by the session file; the crawl itself keeps to its profile.
         profile = max(wish.profile, Safety.NORMAL if session else Safety.SAFE, key=list(Safety).index)
-        client = await stack.enter_async_context(
-            Client(guard, profile=profile, pace=Pace(most=wish.rate, start=min(wish.rate, Pace().start)))
-        )
+        pace = Pace(most=wish.rate, start=min(wish.rate, Pace().start))
+        client = await stack.enter_async_context(Client(guard, profile=profile, pace=pace, proxy=wish.proxy))
         browser = None
         if wish.render or (session and session.browser):
             browser = await stack.enter_async_context(open_browser(client))

@@ -42,6 +42,8 @@ from scanners.web.loop import run as run_loop
 from scanners.web.message import Request
 from scanners.web.out_of_band import OutOfBand
 from scanners.web.pace import Pace
+from scanners.web.probing.found import every_check
+from scanners.web.proxy import Proxy
 from scanners.web.sessions.keeper import SessionKeeper
 from scanners.web.sessions.session_file import SessionFile, load_session
 from scanners.web.templates.coverage import reason_text
@@ -92,6 +94,8 @@ class WebWish:
     connections: int = 8
     """To one address."""
     gating: bool = True
+    proxy: Proxy | None = None
+    """By which everything goes."""
     render: bool = False
     """Show pages that scripts make in a browser, too."""
     sessions: tuple[Path, ...] = ()
@@ -165,7 +169,8 @@ def plan_web(wish: WebWish) -> "WebPlan":
     """What a scan would do, without sending anything. Raises BadInput."""
     scan = _WebScan(wish, unwatched)
     chosen = [(site, forecast(scan.repertoire, indices, scan.products)) for site, indices in scan.assigned.items()]
-    return WebPlan(tuple((str(site), one) for site, one in chosen), len(scan.excluded), scan.refused)
+    checks = len(every_check()) if wish.checks and not wish.jobs else 0
+    return WebPlan(tuple((str(site), one) for site, one in chosen), len(scan.excluded), scan.refused, checks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +181,8 @@ class WebPlan:
     excluded: int
     """Templates that the profile leaves out by their tags."""
     refused: tuple[Refused, ...]
+    checks: int = 0
+    """Of our own, on all that a crawl finds."""
 
 
 def read_jobs(path: Path) -> tuple[Job, ...]:
@@ -464,7 +471,7 @@ class _WebScan:
         most = (wish.rate or usual.most) / shared
         start = most if wish.rate else usual.start / shared
         pace = Pace(most=most, start=start, connections=max(1, wish.connections // shared))
-        return Client(guard, profile=wish.profile, pace=pace, kill_file=wish.kill_file)
+        return Client(guard, profile=wish.profile, pace=pace, proxy=wish.proxy, kill_file=wish.kill_file)
 
     async def _look_at(self, client: Client, since: Recorded | None) -> frozenset[str]:
         """Note what the targets look like; those that look as they did, to a scan of the same manner."""

@@ -9,7 +9,7 @@ from scanners.web.campaign.ledger import UNCHANGED, Entry, found_of, found_row
 from scanners.web.crawl.plan import WHY, Crawled, LeftOut
 from scanners.web.points import Point
 from scanners.web.probing.examine import Examined
-from scanners.web.probing.found import page_checks, passive_checks, point_checks
+from scanners.web.probing.found import every_check
 from secops.model.outcome import Outcome
 from secops.model.text import Text
 
@@ -65,7 +65,7 @@ def examination_of(row: Mapping[str, Any]) -> Examination:
 def entries_of(site: str, examined: Sequence[Examination], crawled: Crawled) -> Iterator[Entry]:
     """One entry for each check."""
     lost = next((one.trouble for one in examined if one.trouble), None)
-    for name in sorted({**passive_checks(), **page_checks(), **point_checks()}):
+    for name in sorted(every_check()):
         found = [one for each in examined for check, one in each.found if check == name]
         distinct = {(one.rule, one.url, one.parameter, one.where, one.matcher): one for one in found}
         rows = [each.counts[name] for each in examined if name in each.counts]

@@ -2,6 +2,7 @@
 
 from scanners.web import active, passive
 from scanners.web.probing.check import PageCheck, PassiveCheck, PointCheck
+from scanners.web.probing.weakness import WebCheck
 from secops.support.plugins import plugins_in
 
 
@@ -18,3 +19,8 @@ def page_checks() -> dict[str, PageCheck]:
 def passive_checks() -> dict[str, PassiveCheck]:
     """Those that judge pages, by name."""
     return plugins_in(passive, PassiveCheck)
+
+
+def every_check() -> dict[str, WebCheck]:
+    """All of them, by name."""
+    return {**passive_checks(), **page_checks(), **point_checks()}

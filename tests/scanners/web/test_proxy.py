@@ -1,27 +1,35 @@
 """Through proxies: HTTP tunnels, forwarding, SOCKS5; the scope holds for the target, whatever the way."""
 
 import asyncio
+import os
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
+from flask import Flask
 
 from scanners.safety import Safety
 from scanners.web.client import Client
 from scanners.web.limits import Patience
 from scanners.web.message import Request, Target
-from scanners.web.proxy import Proxy, ProxyKind
+from scanners.web.proxy import Proxy, ProxyKind, proxy_of
+from secops.support.errors import BadInput
 from tests.hostile.servers import Listener, answering, listening, silent
 from tests.lab.certificates import issue
 from tests.lab.nginx import running_nginx
+from tests.lab.sites import running_flask
 from tests.lab.sshd import Sshd, free_port, running_sshd
 from tests.scanners.reaching import Trail, guard
 from tests.scanners.web.asking import GET, OK, at, outcome, recording
+from tests.scanners.web.campaign.scanning import template
+
+SCOPE = ("--scope", "127.0.0.0/8", "--approved-by", "test")
 
 
 async def splice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -58,6 +66,50 @@ async def tunnelling(authorization: str = "") -> AsyncIterator[tuple[Listener, l
 
     async with listening(serve) as proxy:
         yield proxy, asked
+
+
+@pytest.mark.parametrize(
+    ("written", "way"),
+    [
+        ("socks5://h:1080", Proxy(ProxyKind.SOCKS5, "h", 1080)),
+        ("http://li:a%40b@[::1]:3128/", Proxy(ProxyKind.FORWARD, "::1", 3128, "li", "a@b")),
+        ("connect://h:1", Proxy(ProxyKind.CONNECT, "h", 1)),
+    ],
+)
+def test_how_a_proxy_is_written(written: str, way: Proxy) -> None:
+    assert proxy_of(written) == way
+
+
+@pytest.mark.parametrize(
+    "written", ["h:1080", "socks4://h:1", "http://h", "http://:1", "http://h:99999", "http://u:secret@h:1/path"]
+)
+def test_what_is_no_proxy_is_refused_without_being_repeated(written: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        proxy_of(written)
+    assert "secret" not in str(refused.value) and "socks5://" in str(refused.value)
+
+
+def test_verbs_go_through_the_proxy_that_is_named(tmp_path: Path) -> None:
+    async def run() -> tuple[list[str], list[int]]:
+        async with tunnelling() as (proxy, asked):
+            told = {**os.environ, "PYTHONPATH": str(Path.cwd()), "WAY": f"connect://127.0.0.1:{proxy.port}"}
+            told.pop("JINDUN_HOME", None)
+            codes = []
+            for verb in (("scan", "web", "--no-shipped", "--no-checks", "--templates", "t.yaml"), ("crawl",)):
+                command = [sys.executable, "-m", "secops", *verb, site.url, "--proxy", "${env:WAY}", *SCOPE]
+                process = await asyncio.create_subprocess_exec(
+                    *command, cwd=tmp_path, env=told, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                )
+                codes.append(await process.wait())
+            return asked, codes
+
+    template(tmp_path, "t")
+    app = Flask("site")
+    app.add_url_rule("/", view_func=lambda: "welcome")
+    with running_flask(app) as site:
+        asked, codes = asyncio.run(run())
+    assert codes == [1, 0] and len(asked) >= 2
+    assert set(asked) == {f"CONNECT {site.url.removeprefix('http://')} HTTP/1.1"}
 
 
 def test_a_tunnel_is_asked_for_the_checked_address() -> None:
