@@ -15,7 +15,7 @@ from tests.lab.members_city import members_city, session_yaml
 from tests.lab.sites import running_flask
 from tests.scanners.web.campaign.scanning import template
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def scan(folder: Path, *arguments: object) -> "subprocess.CompletedProcess[str]":

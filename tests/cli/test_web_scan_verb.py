@@ -14,7 +14,7 @@ from flask import Flask
 from tests.lab.sites import running_flask
 from tests.scanners.web.campaign.scanning import template
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 ALLOWED = ("--scope", "127.0.0.0/8", "--approved-by", "test")
 FAST = ("--no-shipped", "--no-checks", "--rate", "2000")
 
