@@ -37,8 +37,9 @@ def main(path: Path) -> None:
         told["prefix"],
         Path(told["state"]),
         runner,
-        LeaseTimes(3, 0.5, 2.0),
-        Policy(settle_seconds=1.0),
+        # Patient, for machines that do much else.
+        LeaseTimes(4, 0.5, 3.0),
+        Policy(settle_seconds=1.0, report_stale_seconds=3.0, echo_stale_seconds=4.0),
     )
     asyncio.run(Daemon(stand).run(on_told=tell))
 
