@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from secops.lab import etcd, haproxy, namespaces, postgresql, sshd, wan
+from secops.lab import etcd, haproxy, namespaces, postgresql, service, sshd, wan
 from secops.lab.namespaces import Process
 from secops.lab.places import CENTRES, PLACES, Lab
 from secops.lab.servers import Server, start, wait
@@ -70,7 +70,7 @@ def power_on(lab: Lab, place: str) -> None:
         if other != place:
             for source, target in ((place, other), (other, place)):
                 wan.change(lab.router_socket, source, target, cut=False)
-    for server in ("etcd", "haproxy", "sshd"):
+    for server in ("etcd", "haproxy", "sshd", *(("service",) if lab.home(place).exists() else ())):
         if server not in running(lab, place):
             start_server(lab, place, server)
 
@@ -135,6 +135,7 @@ def _server(lab: Lab, place: str, name: str) -> Server:
         "etcd": etcd.server,
         "haproxy": haproxy.server,
         "sshd": sshd.server,
+        "service": service.server,
     }
     if name == "haproxy":
         lab.entry_socket(place).unlink(missing_ok=True)

@@ -85,6 +85,10 @@ class Lab:
         """HAProxy's runtime socket."""
         return self.at(place) / "run" / "entry.sock"
 
+    def home(self, place: str) -> Path:
+        """The home of the daemon of a centre."""
+        return self.at(place) / "home"
+
     def log(self, place: str, server: str) -> Path:
         """What a server printed."""
         return self.at(place) / f"{server}.log"

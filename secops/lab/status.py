@@ -34,8 +34,9 @@ class Status:
 
     @property
     def whole(self) -> bool:
-        """Every database, vote, entry and sshd runs, and the WAN answers."""
-        needed = set(SERVERS) - {"service"}
+        """Every database, vote, entry and sshd runs, the daemons too where there is one, and the WAN answers."""
+        guarded = any("service" in each for each in self.servers.values())
+        needed = set(SERVERS) if guarded else set(SERVERS) - {"service"}
         return bool(self.lines) and all(needed <= set(self.servers[centre]) for centre in CENTRES)
 
 
@@ -59,7 +60,7 @@ def running(lab: Lab, place: str) -> dict[str, Running]:
 
 def kind(process: Process) -> str:
     """Which server of the lab the process belongs to; empty for others."""
-    if process.argv[-3:-1] == ("serve", "--centre") or "serve" in process.argv[2:5]:
+    if {"secops", "serve", "--centre"} <= set(process.argv):
         return "service"
     return _PROGRAMS.get(process.program, "")
 

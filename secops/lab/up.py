@@ -2,12 +2,14 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
-from secops.lab import etcd, haproxy, namespaces, postgresql, sshd, wan
+from backup.failover.situation import Wish, WishKind
+from secops.lab import etcd, haproxy, namespaces, postgresql, service, sshd, wan
 from secops.lab.down import down
-from secops.lab.places import CENTRES, NETWORK, PLACES, Lab, address
-from secops.lab.servers import Server, give, program, servers_user, start, wait
+from secops.lab.places import CENTRES, CLUSTER, NETWORK, PLACES, Lab, address
+from secops.lab.servers import START_SECONDS, Server, give, program, servers_user, start, wait
 from secops.model.text import Text
 from secops.support.errors import BadInput, Incomplete
 
@@ -15,8 +17,10 @@ _ROUTER = Path(__file__).with_name("router.py")
 _DISK_MIB = 384
 
 
-def up(lab: Lab) -> None:
+def up(lab: Lab, *, daemons: bool = True) -> None:
     """Three centres with databases, votes, entries and sshd, and a place for clients; returns when all of it serves.
+
+    With `daemons`, Jindun's own service runs in each centre and guards the database.
 
     Raises BadInput when it stands, Incomplete when this machine cannot; then nothing is left.
     """
@@ -32,6 +36,8 @@ def up(lab: Lab) -> None:
         ) from None
     try:
         _build(lab)
+        if daemons:
+            _guard(lab)
     except BaseException:
         down(lab)
         raise
@@ -90,6 +96,28 @@ def _build(lab: Lab) -> None:
         start(lab, server)
     wait(lab, *votes, *rest)
     postgresql.settle(lab)
+
+
+def _guard(lab: Lab) -> None:
+    service.prepare(lab)
+    for place in CENTRES:
+        start(lab, service.server(lab, place))
+    wait(lab, *(service.server(lab, place) for place in CENTRES))
+    etcd.wish(lab, CLUSTER, Wish("lab", WishKind.ADOPT, CENTRES[0], by=("lab",), reason="the lab begins"))
+    _until_protected(lab)
+
+
+def _until_protected(lab: Lab) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not ((published := etcd.published(lab, CLUSTER)) and published.promotable):
+        if time.monotonic() > deadline:
+            raise Incomplete(
+                Text(
+                    f"集群未能纳入保护;见 {lab.log(CENTRES[0], 'service')}",
+                    f"the cluster did not come under protection; see {lab.log(CENTRES[0], 'service')}",
+                )
+            )
+        time.sleep(0.05)
 
 
 def _furnish(lab: Lab, place: str) -> None:

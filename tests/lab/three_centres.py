@@ -18,11 +18,11 @@ def new_lab(letter: str) -> Lab:
 
 
 @contextmanager
-def standing_lab(letter: str) -> Iterator[Lab]:
+def standing_lab(letter: str, *, daemons: bool = False) -> Iterator[Lab]:
     """Skips, with the reason, where no lab can stand."""
     skip_where_no_lab_can_stand()
     lab = new_lab(letter)
-    up(lab)
+    up(lab, daemons=daemons)
     try:
         yield lab
     finally:

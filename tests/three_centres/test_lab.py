@@ -137,7 +137,7 @@ def test_power_off_ends_everything_in_a_centre_and_power_on_brings_it_back(lab: 
 
 def test_a_second_lab_of_that_name_is_refused_and_the_first_stays(lab: Lab) -> None:
     with pytest.raises(BadInput):
-        up(lab)
+        up(lab, daemons=False)
     assert status(lab).whole
 
 
@@ -153,7 +153,7 @@ def test_the_command_tells_programs_all_they_need(lab: Lab) -> None:
 def test_what_a_killed_up_left_is_seen_and_removed(after_seconds: float) -> None:
     skip_where_no_lab_can_stand()
     lab = new_lab("b")
-    argv = [sys.executable, "-c", f"from secops.lab import up, places; up.up(places.Lab({lab.name!r}))"]
+    argv = [sys.executable, "-c", f"from secops.lab import up, places; up.up(places.Lab({lab.name!r}), daemons=False)"]
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until(lambda: bool(what_is_left(lab)))

@@ -15,9 +15,8 @@ STATUS = f"""
 SELECT 'self', pg_is_in_recovery(), extract(epoch FROM clock_timestamp()),
   CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
        ELSE pg_current_wal_flush_lsn() END - {_ZERO},
-  CASE WHEN pg_is_in_recovery() THEN greatest((SELECT received_tli FROM pg_stat_wal_receiver),
-         (SELECT timeline_id FROM pg_control_checkpoint()),
-         (SELECT min_recovery_end_timeline FROM pg_control_recovery()))
+  CASE WHEN pg_is_in_recovery() THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
+         (SELECT max(('x' || substr(name, 1, 8))::bit(32)::int) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{{24}}$'))
        ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,
   coalesce((SELECT status FROM pg_stat_wal_receiver), ''),
   current_setting('synchronous_standby_names'),
@@ -27,7 +26,8 @@ UNION ALL
 SELECT 'standby', false, 0, coalesce(flush_lsn, {_ZERO}) - {_ZERO}, 0, sync_state, application_name, '', ''
 FROM pg_stat_replication WHERE state = 'streaming'
 """  # noqa: S608 - a constant
-"""Its flushed position is read in the same statement as the names, whose values the session took up before it began."""
+"""The flushed position is read in the same statement as the names, which the session took up before it began. Without a
+receiver a standby's timeline is that of its newest log: the control file tells of it late."""
 
 LOOK = """
 SELECT CASE WHEN pg_is_in_recovery() THEN 'standby'
