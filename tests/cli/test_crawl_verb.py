@@ -28,7 +28,7 @@ def secops(folder: Path, *arguments: object, lang: str = "en", **more: str) -> "
     command = [sys.executable, "-m", "secops", "--lang", lang, "crawl", *map(str, arguments)]
     told = {**os.environ, "PYTHONPATH": str(Path.cwd()), **more}
     told.pop("JINDUN_HOME", None)
-    return subprocess.run(command, capture_output=True, text=True, env=told, cwd=folder, timeout=90)
+    return subprocess.run(command, capture_output=True, text=True, env=told, cwd=folder, timeout=280)
 
 
 def test_lines_of_everything_that_was_found(site: Site, tmp_path: Path) -> None:
@@ -85,14 +85,14 @@ def test_a_home_says_what_may_be_scanned(site: Site, tmp_path: Path) -> None:
     allowed = environment(home, "en")
     done = subprocess.run(
         [sys.executable, "-m", "secops", "crawl", f"{site.url}/", "--max-pages", "5"],
-        capture_output=True, text=True, env=allowed, timeout=90,
+        capture_output=True, text=True, env=allowed, timeout=280,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert 0 < len(site.asked) <= 6
     assert (home / "state" / "crawl-audit.jsonl").read_text().count("\n") >= len(site.asked)
     refused = subprocess.run(
         [sys.executable, "-m", "secops", "crawl", f"{site.url}/", *ALLOWED],
-        capture_output=True, text=True, env=allowed, timeout=90,
+        capture_output=True, text=True, env=allowed, timeout=280,
     )  # fmt: skip
     assert refused.returncode == 2
 

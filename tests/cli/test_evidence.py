@@ -152,7 +152,7 @@ def _secops(*arguments: object, home: Path | None = None) -> subprocess.Complete
         capture_output=True,
         text=True,
         env=environment,
-        timeout=60,
+        timeout=280,
         check=False,
     )
 

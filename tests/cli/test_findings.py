@@ -246,7 +246,7 @@ def test_help_speaks_both_languages_and_says_that_names_are_claimed(home: Path, 
         text=True,
         cwd=ROOT,
         env={**os.environ, "JINDUN_LANG": lang, "COLUMNS": "200", "PYTHONUTF8": "1"},
-        timeout=60,
+        timeout=280,
     )
     assert done.returncode == 0, done.stderr
     assert told in done.stdout

@@ -21,7 +21,7 @@ ENGLISH = re.compile(
 def chinese(*arguments: str) -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, "JINDUN_LANG": "zh", "COLUMNS": "80"}
     command = (sys.executable, "-m", "secops", *arguments)
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
 
 
 @pytest.mark.parametrize("verb", ["", *VERBS])

@@ -153,7 +153,7 @@ def test_an_unknown_schema_names_the_known_ones(secops: Secops) -> None:
 
 def test_a_bad_file_as_the_shell_sees_it() -> None:
     arguments = [sys.executable, "-m", "secops", "inventory", "validate", str(BAD)]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60, encoding="utf-8")
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=280, encoding="utf-8")
     assert done.returncode == 2
     assert f"{BAD}:14:18: " in done.stderr
     assert done.stdout == ""

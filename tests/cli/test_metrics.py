@@ -22,7 +22,7 @@ def home(tmp_path: Path) -> Path:
 
 def secops(home: Path, *arguments: object, lang: str = "en") -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "secops", "metrics", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment(home, lang), timeout=90)
+    return subprocess.run(command, capture_output=True, text=True, env=environment(home, lang), timeout=280)
 
 
 def names(text: str) -> set[str]:

@@ -20,7 +20,7 @@ def home(tmp_path: Path) -> Path:
 
 def secops(home: Path, *arguments: str, lang: str = "en") -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "secops", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment(home, lang), timeout=90)
+    return subprocess.run(command, capture_output=True, text=True, env=environment(home, lang), timeout=280)
 
 
 def scanned(home: Path, *arguments: str) -> tuple[int, dict[str, Any]]:

@@ -24,7 +24,7 @@ def secops(*arguments: str, home: Path | None = None, typed: str = "") -> "subpr
     if home:
         environment["JINDUN_HOME"] = str(home)
     command = (sys.executable, "-m", "secops", *arguments)
-    return subprocess.run(command, env=environment, input=typed, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, env=environment, input=typed, capture_output=True, text=True, timeout=280)
 
 
 def test_init_makes_a_home_that_every_verb_accepts(tmp_path: Path) -> None:
@@ -61,13 +61,13 @@ def test_a_language_that_does_not_exist_is_refused() -> None:
 def test_output_that_cannot_be_written_is_no_bug_of_ours(arguments: str) -> None:
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         command = (sys.executable, "-m", "secops", *arguments.split())
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=100)
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=280)
     assert (done.returncode, done.stderr.count("\n")) == (3, 1), done.stderr
 
 
 def test_closed_streams_are_never_databases(town: Town) -> None:
     script = f'exec "{sys.executable}" -m secops --home "{town.home.folder}" findings list >&- 2>&- <&-'
-    assert subprocess.run(["sh", "-c", script], timeout=100).returncode == 0
+    assert subprocess.run(["sh", "-c", script], timeout=280).returncode == 0
 
 
 def test_a_reader_that_leaves_early_finds_nothing_by_it(town: Town) -> None:
@@ -76,7 +76,7 @@ def test_a_reader_that_leaves_early_finds_nothing_by_it(town: Town) -> None:
         reading, writing = os.pipe()
         os.close(reading)
         command = (sys.executable, "-m", "secops", "--home", str(town.home.folder), *verb.split())
-        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=100)
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=280)
         os.close(writing)
         assert (done.returncode, done.stderr) == (141, ""), verb
 

@@ -21,7 +21,7 @@ def secops(folder: Path, *arguments: object) -> "subprocess.CompletedProcess[str
     told = {**os.environ, "PYTHONPATH": str(Path.cwd())}
     told.pop("JINDUN_HOME", None)
     command = [sys.executable, "-m", "secops", "--lang", "en", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=told, cwd=folder, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, env=told, cwd=folder, timeout=280)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def secops(folder: Path, *arguments: object, lang: str = "en") -> "subprocess.CompletedProcess[str]":
     command = _command(*arguments, lang=lang)
-    return subprocess.run(command, capture_output=True, text=True, env=_environment(folder), cwd=folder, timeout=100)
+    return subprocess.run(command, capture_output=True, text=True, env=_environment(folder), cwd=folder, timeout=280)
 
 
 def _app(delay_seconds: float = 0.0) -> Flask:

@@ -30,7 +30,7 @@ def makers() -> dict[str, StoreMaker]:
 
 def names() -> list[ParameterSet]:
     """Of every implementation, as parameters of a test."""
-    marks = (pytest.mark.slow, pytest.mark.timeout(300))
+    marks = (pytest.mark.slow, pytest.mark.timeout(900))
     return [
         pytest.param(name, marks=(*marks, pytest.mark.xdist_group(name)) if maker.slow else ())
         for name, maker in sorted(makers().items())

@@ -538,7 +538,7 @@ def start_writer(maker: StoreMaker, where: Path, writer: str, scans: int, findin
 @pytest.mark.slow
 def test_processes_that_write_at_once_lose_nothing(maker: StoreMaker, tmp_path: Path) -> None:
     writers = [start_writer(maker, tmp_path, f"w{number}", 20, 100) for number in range(3)]
-    told = [writer.communicate(timeout=100)[0].split() for writer in writers]
+    told = [writer.communicate(timeout=280)[0].split() for writer in writers]
     assert [writer.returncode for writer in writers] == [0, 0, 0]
     assert [len(scans) for scans in told] == [20, 20, 20]
     with maker.open(tmp_path, Clock()) as store:
@@ -563,7 +563,7 @@ def test_a_kill_in_the_middle_leaves_whole_scans(maker: StoreMaker, tmp_path: Pa
     told = [writer.stdout.readline().strip()]
     time.sleep(after_seconds)
     writer.kill()
-    told += writer.communicate(timeout=60)[0].split()
+    told += writer.communicate(timeout=280)[0].split()
     with maker.open(tmp_path, Clock()) as store:
         scans = {row.scan for row in store.coverage()}
         assert set(told) <= scans, "what was told to be written is there"

@@ -34,7 +34,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(checkout: Path, *argv: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "JINDUN_LANG": "en", "JINDUN_HOME": ""}
     return subprocess.run(
-        [sys.executable, "-m", *argv], cwd=checkout, env=environment, capture_output=True, text=True, timeout=110
+        [sys.executable, "-m", *argv], cwd=checkout, env=environment, capture_output=True, text=True, timeout=280
     )
 
 

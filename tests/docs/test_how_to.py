@@ -47,7 +47,7 @@ def with_a_server(lines: list[str]) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", to_be_run())
 def test_the_commands_end_as_the_page_says(page: str, tmp_path: Path) -> None:
     """In one shell, for what is exported stays."""
@@ -59,7 +59,7 @@ def test_the_commands_end_as_the_page_says(page: str, tmp_path: Path) -> None:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "JINDUN_HOME": "", "JINDUN_LANG": "en"}
     done = subprocess.run(
-        ["sh", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280
+        ["sh", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=880
     )
     codes = [int(code) for code in (tmp_path / "codes").read_text().split()]
     expected = [int(found[1]) if (found := _EXIT.search(line)) else 0 for line in lines]

@@ -31,7 +31,7 @@ def secops(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run one line of the page as its reader does."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "JINDUN_HOME": "", "JINDUN_LANG": "en"}
-    return subprocess.run(["sh", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(["sh", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, timeout=280)
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def test_keep_leaves_it_standing_until_it_is_ended(room: Path) -> None:
     home, guardian = re.search(r"JINDUN_HOME=(\S+?)\. .*kill (\d+)", done.stdout.replace("\n", " ")).groups()  # type: ignore[union-attr]
     try:
         listed = subprocess.run(
-            command("--home", home, "findings", "list", "--json"), capture_output=True, text=True, timeout=60
+            command("--home", home, "findings", "list", "--json"), capture_output=True, text=True, timeout=280
         )
         assert listed.returncode == 0, listed.stderr
         assert "http-headers" in listed.stdout
@@ -83,7 +83,7 @@ def test_keep_leaves_it_standing_until_it_is_ended(room: Path) -> None:
             command("--home", home, "backup", "list", "convenience-01-content", "--json"),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=280,
         )
         verdicts = [point["verdict"]["clean"] for point in json.loads(points.stdout)["points"]]
         # Before the intrusion, with the intruder in it, and again after the restore, which nobody has verified yet.

@@ -186,7 +186,7 @@ def test_kill_nine_leaves_no_half_pack(tmp_path: Path, key_folder: Path, grown_b
 @pytest.mark.slow
 def test_a_disk_that_refuses_leaves_nothing(tmp_path: Path, key_folder: Path) -> None:
     with _writer(key_folder, tmp_path / "run.jsonl", most=100_000, limit_bytes=300_000) as process:
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=280)
     assert process.returncode != 0
     assert f"{Incomplete.__name__}: {tmp_path / 'run.jsonl'} cannot be written: File too large" in error
     assert names(tmp_path) == []

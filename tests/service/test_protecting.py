@@ -59,7 +59,7 @@ def copied(kept: Kept) -> Ended:
 
 def secops(kept: Kept, *arguments: str, lang: str = "en") -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "secops", "backup", *arguments]
-    return subprocess.run(command, env=environment(kept.home.folder, lang), capture_output=True, text=True, timeout=110)
+    return subprocess.run(command, env=environment(kept.home.folder, lang), capture_output=True, text=True, timeout=280)
 
 
 def test_from_nothing_to_a_copy_in_every_place(kept: Kept) -> None:
@@ -112,7 +112,7 @@ def by_hand(kept: Kept, *argv: str) -> None:
         "BORG_PASSPHRASE": "a passphrase of the vaults",
         "BORG_BASE_DIR": str(kept.folder / "intruder"),
     }
-    subprocess.run(["borg", *argv], env=env, check=True, timeout=60)
+    subprocess.run(["borg", *argv], env=env, check=True, timeout=280)
 
 
 def test_a_replaced_repository_is_found(kept: Kept) -> None:

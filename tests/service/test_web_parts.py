@@ -152,7 +152,7 @@ def test_the_processes_end_with_the_scan_and_it_goes_on(tmp_path: Path, sites: l
         parts = _children(process.pid)
     finally:
         process.send_signal(deadly)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=280)
     assert "Traceback" not in said
     assert len(parts) == min(4, len(os.sched_getaffinity(0))) or len(os.sched_getaffinity(0)) == 1
     assert _end_soon(parts)

@@ -68,7 +68,7 @@ def by_hand(shelf: Shelf, *argv: str, **environment: str) -> "subprocess.Complet
     """What an intruder on the source does: borg with the source's own keys."""
     effect = next(borg.points(shelf.source, shelf.vault, shelf.keys)).effect
     env = {**os.environ, **effect.env, **environment}  # type: ignore[union-attr]
-    return subprocess.run(["borg", *argv], env=env, input=PASSPHRASE, capture_output=True, text=True, timeout=60)
+    return subprocess.run(["borg", *argv], env=env, input=PASSPHRASE, capture_output=True, text=True, timeout=280)
 
 
 @needs_sshd

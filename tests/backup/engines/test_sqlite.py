@@ -43,7 +43,7 @@ class Writer:
         self.started = threading.Event()
 
     def _write(self) -> None:
-        with closing(sqlite3.connect(self._database, timeout=30)) as connection:
+        with closing(sqlite3.connect(self._database, timeout=280)) as connection:
             number = 0
             while not self._stop.is_set():
                 number += 1

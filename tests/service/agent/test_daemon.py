@@ -167,7 +167,7 @@ def test_a_second_daemon_of_a_centre_waits_for_the_first_to_end(city: Standing) 
 
 def test_one_memory_is_used_by_one_daemon(city: Standing) -> None:
     argv = ["-m", "tests.service.agent.daemon_process", str(city.folder / "c1.json")]
-    again = subprocess.run([sys.executable, *argv], capture_output=True, text=True, timeout=60)
+    again = subprocess.run([sys.executable, *argv], capture_output=True, text=True, timeout=280)
     assert again.returncode != 0 and "another daemon works in" in again.stderr
 
 
