@@ -5,12 +5,16 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from secops.lab.down import down, what_is_left
+from secops.lab.places import Lab
 from tests.docs.blocks import ROOT, blocks_of
 from tests.lab.elasticsearch import connect, shared_elasticsearch
+from tests.lab.three_centres import skip_where_no_lab_can_stand
 
 PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs/how-to").glob("*.md"))
 ENGLISH = [page for page in PAGES if not page.endswith(".zh.md")]
@@ -46,8 +50,23 @@ def with_a_server(lines: list[str]) -> list[str]:
     return [line.replace(ELASTICSEARCH, server.url.partition("//")[2]) for line in lines]
 
 
+@pytest.fixture
+def lab_of(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Pages that build a lab are skipped where none can stand, or somebody's stands already; theirs is gone in any case."""
+    if not any(line.startswith("secops lab up") for line in lines_of(request.node.callspec.params["page"])):
+        yield
+        return
+    skip_where_no_lab_can_stand()
+    lab = Lab("jindun")
+    if what_is_left(lab):
+        pytest.skip("a lab of the default name stands already")
+    yield
+    down(lab)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.usefixtures("lab_of")
 @pytest.mark.parametrize("page", to_be_run())
 def test_the_commands_end_as_the_page_says(page: str, tmp_path: Path) -> None:
     """In one shell, for what is exported stays."""
