@@ -176,6 +176,15 @@ def test_a_frozen_member_hangs_and_can_be_stopped_all_the_same(lab: Lab, hands: 
     until(lambda: hands["c1"].status().state is MemberState.PRIMARY)
 
 
+def test_a_full_disk_is_no_room(lab: Lab, hands: Mapping[str, Hand]) -> None:
+    assert hands["c3"].status().room
+    faults.disk_full(lab, "c3")
+    until(lambda: not hands["c3"].status().room or hands["c3"].status().state is MemberState.STOPPED)
+    faults.disk_free(lab, "c3")
+    hands["c3"].do(ActKind.START)
+    until(lambda: hands["c3"].status().room)
+
+
 def test_one_that_is_cut_off_is_silent(lab: Lab, hands: Mapping[str, Hand]) -> None:
     faults.isolate(lab, "c2")
     until(lambda: hands["c3"].look("c2") is Seen.SILENT)

@@ -5,7 +5,7 @@ directory, with the options that the server was started with last (`postmaster.o
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backup.failover.hands import MemberHands
 from backup.failover.members import postgresql_programs as programs
@@ -13,8 +13,10 @@ from backup.failover.members.postgresql_status import (
     LOOK,
     STATUS,
     Memory,
+    has_room,
     look_of_failure,
     look_of_row,
+    moment_of,
     running,
     state_of_failure,
     stopped,
@@ -25,6 +27,7 @@ from secops.model.product import Product
 from secops.model.step import Command, Procedure, ProcedureFailed, Result, Sql, Step, require
 
 _STATUS_SECONDS = 0.8
+_ROOM_EVERY_SECONDS = 2.0
 _CANARY_SECONDS = 0.5
 _SECOND_LOOK_SECONDS = 0.4
 _SHORT_SECONDS = 3.0
@@ -67,7 +70,8 @@ class PostgresqlHands(MemberHands):
         told = yield Step("ask the member", Sql(server, STATUS), timeout_seconds=_STATUS_SECONDS)
         if told.ok:
             memory = self._memories.setdefault(f"{cluster.id}/{member.name}", Memory())
-            return running(cluster, told.output, memory)
+            yield from _look_for_room(member, memory, moment_of(told.output))
+            return replace(running(cluster, told.output, memory), room=memory.room)
         state = state_of_failure(told)
         if state is not MemberState.STOPPED:
             return MemberStatus(state)
@@ -139,6 +143,16 @@ def connection(cluster: Cluster, member: Member, application: str) -> str:
         "tcp_user_timeout": "2000",
     }
     return " ".join(f"{name}={_quoted(word)}" for name, word in words.items() if word)
+
+
+def _look_for_room(member: Member, memory: Memory, moment: float) -> Procedure[None]:
+    """Every other second: it takes a program."""
+    if abs(moment - memory.room_looked_at) < _ROOM_EVERY_SECONDS:
+        return
+    argv = ("df", "--output=avail", "--block-size=1", "--", member.data_directory, f"{member.data_directory}/pg_wal")
+    seen = yield Step("look for room", Command(member.host, argv), timeout_seconds=_STATUS_SECONDS)
+    memory.room_looked_at = moment
+    memory.room = has_room(seen.output) if seen.ok else memory.room
 
 
 def _stop_receiver(own: _Own) -> Procedure[None]:

@@ -10,6 +10,8 @@ from secops.support.postgresql_wire import CONNECTED
 
 _GAP_SECONDS = 1.5
 """With no look for longer than this nothing is known of the time between."""
+_ROOM_BYTES = 64 << 20
+"""Four segments of log of the usual size."""
 _ZERO = "'0/0'::pg_lsn"
 STATUS = f"""
 SELECT 'self', pg_is_in_recovery(), extract(epoch FROM clock_timestamp()),
@@ -45,6 +47,8 @@ class Memory:
     confirmed: int = 0
     confirmed_at: float = 0.0
     looked_at: float = 0.0
+    room: bool = True
+    room_looked_at: float = 0.0
 
     def unprotected(self, moment: float, confirmed: int, flushed: int, *, streams: bool) -> float:
         """For how many seconds nobody has confirmed what waits."""
@@ -85,6 +89,16 @@ def running(cluster: Cluster, output: str, memory: Memory) -> MemberStatus:
         standbys=standbys,
         unprotected_seconds=unprotected if in_force else 0.0,
     )
+
+
+def moment_of(output: str) -> float:
+    """When the member answered, by its own clock."""
+    return float(next(line for line in output.splitlines() if line.startswith("self|")).split("|")[2])
+
+
+def has_room(output: str) -> bool:
+    """From the free bytes of its file systems, one in a line after the heading."""
+    return all(int(line) >= _ROOM_BYTES for line in output.split()[1:])
 
 
 def stopped(output: str) -> MemberStatus:

@@ -4,6 +4,7 @@ import pytest
 
 from backup.failover.members.postgresql_status import (
     Memory,
+    has_room,
     look_of_failure,
     look_of_row,
     names_in,
@@ -125,6 +126,11 @@ def test_what_it_means_that_there_is_no_answer(
     told = Result(ok=False, error_output=said, trouble=trouble)
     assert state_of_failure(told) is state
     assert look_of_failure(told) is seen
+
+
+def test_room_is_what_every_file_system_has() -> None:
+    assert has_room(f"Avail\n{1 << 30}\n{1 << 30}\n")
+    assert not has_room(f"Avail\n{1 << 30}\n0\n")
 
 
 def test_a_canary_that_an_older_one_waits_before_does_not_commit() -> None:
