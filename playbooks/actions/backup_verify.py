@@ -14,7 +14,7 @@ from playbooks.proving import freshness_for, looks_at
 from playbooks.schema import Duration
 from secops.model.city import Asset, Keeping
 from secops.model.restore_point import Proof, RestorePoint, Rung, Verdict
-from secops.model.step import LOCAL, Procedure, ProcedureFailed, under
+from secops.model.step import Procedure, ProcedureFailed, under
 from secops.model.text import Text
 
 
@@ -66,9 +66,7 @@ class BackupVerify(Action[VerifyOptions]):
         source = context.inventory.asset(options.asset)
         points = yield from points_of(source.id)
         freshness = yield from freshness_for(source, context, options.proof_lasts)
-        if context.inventory.place(options.place).host == LOCAL:
-            # Elsewhere trees are not scanned, and new rules change nothing.
-            freshness = replace(freshness, rules=(yield from rules_for(source.id)))
+        freshness = replace(freshness, rules=(yield from rules_for(source.id)))
         points = points if not options.until else _newest_before(points, _moment(options.until))
         here = [point for point in points if _in_reach(point, options, context)]
         chosen = [point for point in here if _wanted(point, options, freshness)]

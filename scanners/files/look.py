@@ -70,7 +70,7 @@ def look_at_tree(
     BadInput for names that there are no checks of, and for rules that are wrong.
     """
     deadline = time.monotonic() + seconds
-    looks, looked = _begun(_chosen(checks), means, named=bool(checks))
+    looks, looked = begin_looks(checks_named(checks), means, named=bool(checks))
     if looks:
         _walk(root, looks, looked, limits, deadline)
     return tuple(looked.values())
@@ -78,11 +78,12 @@ def look_at_tree(
 
 def rules_of(means: Means) -> Mapping[str, RuleSet]:
     """The rules that a look would go by now, of every check that is set up and can be done. Raises BadInput."""
-    looks, looked = _begun(tree_checks(), means, named=False)
+    looks, looked = begin_looks(tree_checks(), means, named=False)
     return {name: looked[name].rules for name in looks}
 
 
-def _chosen(names: Iterable[str]) -> Mapping[str, TreeCheck]:
+def checks_named(names: Iterable[str]) -> Mapping[str, TreeCheck]:
+    """The checks of those names, or every one. Raises BadInput."""
     known = tree_checks()
     for name in names:
         if name not in known:
@@ -93,7 +94,10 @@ def _chosen(names: Iterable[str]) -> Mapping[str, TreeCheck]:
     return {name: known[name] for name in names} or known
 
 
-def _begun(checks: Mapping[str, TreeCheck], means: Means, named: bool) -> tuple[dict[str, Look], dict[str, Looked]]:
+def begin_looks(
+    checks: Mapping[str, TreeCheck], means: Means, named: bool
+) -> tuple[dict[str, Look], dict[str, Looked]]:
+    """What looks at each file, and what each check says so far."""
     looks: dict[str, Look] = {}
     looked: dict[str, Looked] = {}
     for name, check in checks.items():
@@ -117,20 +121,21 @@ def _walk(root: str, looks: dict[str, Look], looked: dict[str, Looked], limits: 
         name = shown(os.path.relpath(path, start))
         if time.monotonic() > deadline:
             late = Text("扫描时间已用完,其余文件未检查", "time was up; the files after this one were not looked at")
-            _everywhere(looked, name, late)
+            everywhere(looked, name, late)
             return
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            _everywhere(looked, name, _unreadable(error))
+            everywhere(looked, name, unreadable(error))
             continue
         try:
-            _look(descriptor, name, looks, looked, limits)
+            look_at_file(descriptor, name, looks, looked, limits)
         finally:
             os.close(descriptor)
 
 
-def _look(descriptor: int, name: str, looks: dict[str, Look], looked: dict[str, Looked], limits: Limits) -> None:
+def look_at_file(descriptor: int, name: str, looks: dict[str, Look], looked: dict[str, Looked], limits: Limits) -> None:
+    """Show one open file to every check."""
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         return
@@ -148,7 +153,7 @@ def _look(descriptor: int, name: str, looks: dict[str, Look], looked: dict[str, 
         except NotLooked as error:
             _keep(result.unread, [(name, error.reason)])
         except OSError as error:
-            _keep(result.unread, [(name, _unreadable(error))])
+            _keep(result.unread, [(name, unreadable(error))])
         finally:
             result.seconds += time.monotonic() - began
 
@@ -161,7 +166,7 @@ def _files(start: bytes, looked: dict[str, Looked]) -> Iterator[bytes]:
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            _everywhere(looked, shown(os.path.relpath(folder, start)), _unreadable(error))
+            everywhere(looked, shown(os.path.relpath(folder, start)), unreadable(error))
             continue
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
@@ -170,7 +175,8 @@ def _files(start: bytes, looked: dict[str, Looked]) -> Iterator[bytes]:
                 yield entry.path
 
 
-def _everywhere(looked: dict[str, Looked], name: str, why: Text) -> None:
+def everywhere(looked: dict[str, Looked], name: str, why: Text) -> None:
+    """Note for every check that something was not looked at."""
     for result in looked.values():
         _keep(result.unread, [(name, why)])
 
@@ -187,7 +193,8 @@ def _listed(zh: str, en: str, what: Sequence[tuple[str, Text]]) -> Text:
     )
 
 
-def _unreadable(error: OSError) -> Text:
+def unreadable(error: OSError) -> Text:
+    """The sentence for a file that the system does not let us read."""
     return Text(f"无法读取:{error.strerror}", f"cannot be read: {error.strerror}")
 
 

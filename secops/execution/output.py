@@ -1,5 +1,7 @@
 """What a program wrote, kept up to a limit, and the result that its end amounts to."""
 
+from collections.abc import Callable
+
 from secops.execution.runner import failure
 from secops.model.step import Command, Result, Trouble
 from secops.support.language import say
@@ -33,6 +35,19 @@ class Output:
     def text(self) -> str:
         """As UTF-8; what is not becomes the replacement character."""
         return b"".join(self._chunks).decode(errors="replace")
+
+
+class Poured(Output):
+    """Hands a stream on as it comes, and keeps nothing of it."""
+
+    __slots__ = ("_into",)
+
+    def __init__(self, into: Callable[[bytes], None]) -> None:
+        super().__init__()
+        self._into = into
+
+    def add(self, chunk: bytes) -> None:
+        self._into(chunk)
 
 
 def ended(command: Command, exit_code: int, output: Output, errors: Output, seconds: float) -> Result:

@@ -52,14 +52,16 @@ def command_line(argv: tuple[str, ...], env: Mapping[str, str], seconds: float) 
 class RemoteProgram:
     """Feeds and drains one program until it ends; owns its channel."""
 
-    def __init__(self, transport: Transport, channel: Channel, line: str, stdin: str) -> None:
+    def __init__(
+        self, transport: Transport, channel: Channel, line: str, stdin: str, output: Output | None = None
+    ) -> None:
         self._transport = transport
         self._channel = channel
         self._line = line
         self._pending = memoryview(stdin.encode(errors="surrogateescape"))
         self._bell = _Bell()
         self._input_open = True
-        self.output = Output()
+        self.output = output or Output()
         self.errors = Output()
 
     @property

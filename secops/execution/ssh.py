@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ from paramiko import (
 )
 
 from secops.execution.dial import dial, left
-from secops.execution.output import NOT_FOUND, ended, not_installed, timed_out
+from secops.execution.output import NOT_FOUND, Output, Poured, ended, not_installed, timed_out
 from secops.execution.remote_program import Ending, RemoteProgram, command_line
 from secops.execution.runner import failure
 from secops.execution.secrets import SecretRefused, Secrets, Unlocked
@@ -82,9 +82,7 @@ class SshRunner:
         """As `Performs.perform`."""
         asset = self._hosts.get(effect.host)
         if asset is None:
-            return failure(
-                Trouble.REFUSED, zh=f"清单中没有主机 {effect.host}", en=f"no host {effect.host} in the inventory"
-            )
+            return _unknown(effect.host)
         try:
             unlocked = self._secrets.unlock(effect)
             _require_no_secret_in_env(unlocked)
@@ -95,6 +93,13 @@ class SshRunner:
     def run(self, host: Asset, argv: tuple[str, ...], timeout_seconds: float) -> Result:
         """The result of a command on a host asset."""
         return self._run(host, Command(host=host.id, argv=argv), "", timeout_seconds)
+
+    def pour(self, effect: Command, timeout_seconds: float, into: Callable[[bytes], None]) -> Result:
+        """As `perform`, but standard output goes into `into` as it comes, of any length; what that raises ends it."""
+        asset = self._hosts.get(effect.host)
+        if asset is None:
+            return _unknown(effect.host)
+        return self._run(asset, effect, "", timeout_seconds, Poured(into))
 
     def open(self, hosts: Iterable[str], timeout_seconds: float = 10.0) -> dict[str, Result]:
         """Connect now, so that the first command finds a warm connection; the result of `true` on each."""
@@ -110,13 +115,15 @@ class SshRunner:
         for line in lines.values():
             line.close()
 
-    def _run(self, asset: Asset, command: Command, stdin: str, timeout_seconds: float) -> Result:
+    def _run(
+        self, asset: Asset, command: Command, stdin: str, timeout_seconds: float, output: Output | None = None
+    ) -> Result:
         started = time.monotonic()
         deadline = started + timeout_seconds
         try:
             with self._line(asset).channel(deadline) as (transport, channel):
                 line = command_line(command.argv, command.env, deadline - time.monotonic())
-                program = RemoteProgram(transport, channel, line, stdin)
+                program = RemoteProgram(transport, channel, line, stdin, output)
                 ending = program.run(deadline)
         except _NoChannel as problem:
             seconds = time.monotonic() - started
@@ -138,6 +145,10 @@ class SshRunner:
         key = (asset.address, asset.ssh.port, asset.ssh.user)
         with self._lock:
             return self._lines.setdefault(key, _Line(asset.id, *key, self._trust))
+
+
+def _unknown(host: str) -> Result:
+    return failure(Trouble.REFUSED, zh=f"清单中没有主机 {host}", en=f"no host {host} in the inventory")
 
 
 def _require_no_secret_in_env(unlocked: Unlocked) -> None:

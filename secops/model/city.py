@@ -307,8 +307,8 @@ class Place:
     id: str
     centre: str
     host: str
-    """Id of the host asset, or `local` for the machine of the service: restored trees can be scanned for malware there
-    alone."""
+    """Id of the host asset, or `local` for the machine of the service. Restored trees are scanned by the service: from
+    another host they come to it over ssh."""
     path: str
     """Directory on the host; each restore gets a folder of its own in it."""
     url: str

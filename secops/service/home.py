@@ -38,6 +38,7 @@ from secops.execution.ssh import SshRunner
 from secops.inventory.inventory import Inventory
 from secops.inventory.load import load_inventory
 from secops.model.city import Asset, AssetKind, Tier
+from secops.model.step import Command, Result
 from secops.model.text import Text
 from secops.service.ledgers import Ledgers
 from secops.service.reviewing import Reviewed, Sla, Times, ignore, review
@@ -239,7 +240,10 @@ class Home:
         wanted = self.settings.malware
         rules = self.path(wanted.rules) if wanted.rules else None
         clamd = str(self.path(wanted.clamd)) if wanted.clamd else ""
-        return TreeEyes(lambda: self.eyes, self.inventory, Means(rules, self.state / "rules", clamd))
+        return TreeEyes(lambda: self.eyes, self.inventory, Means(rules, self.state / "rules", clamd), self._pour)
+
+    def _pour(self, command: Command, timeout_seconds: float, into: Callable[[bytes], None]) -> Result:
+        return self.ssh.pour(command, timeout_seconds, into)
 
     @cached_property
     def sla(self) -> Sla:

@@ -7,12 +7,15 @@ import orjson
 
 from backup.verification import rules_name
 from scanners.files.check import Means
-from scanners.files.look import Looked, look_at_tree, rules_of
+from scanners.files.look import Looked, everywhere, look_at_tree, rules_of
+from scanners.files.stream import look_at_stream
+from secops.execution.piping import Pipe
 from secops.execution.runner import Performs, failure
 from secops.inventory.inventory import Inventory
 from secops.model.city import AssetKind
 from secops.model.outcome import Outcome
-from secops.model.step import LOCAL, Rescan, Result, Trouble
+from secops.model.step import LOCAL, Command, Rescan, Result, Trouble
+from secops.model.text import Text
 from secops.support.clock import to_text
 from secops.support.errors import JindunError
 from secops.support.language import tell
@@ -22,23 +25,24 @@ from secops.support.language import tell
 class TreeEyes:
     """Performs every rescan: those of trees itself, the others by `eyes`.
 
-    Trees are read where the service runs. On another host nothing can be looked at; the URL under which an isolated
-    place is served there can.
+    Trees on another host come here as a stream, and are read file by file by the same checks as those that lie here.
     """
 
     eyes: Callable[[], Performs[Rescan]]
     """Scans assets; opened when first needed."""
     inventory: Inventory
     means: Means
+    pour: Callable[[Command, float, Callable[[bytes], None]], Result]
+    """Runs a command on another host and hands on what it prints."""
 
     def perform(self, effect: Rescan, timeout_seconds: float) -> Result:
         """As Performs.perform."""
         if not effect.tree:
             return self.eyes().perform(effect, timeout_seconds)
         try:
-            if effect.host != LOCAL:
-                return self._elsewhere(effect)
             means = self._means(effect.asset)
+            if effect.host != LOCAL:
+                return self._elsewhere(effect, means, timeout_seconds)
             return _result_of(look_at_tree(effect.tree, means, effect.checks, seconds=timeout_seconds))
         except JindunError as error:
             return failure(Trouble.REFUSED, zh=error.text.zh, en=error.text.en)
@@ -49,14 +53,20 @@ class TreeEyes:
         """
         return tuple(rules_name(check, rules.digest) for check, rules in rules_of(self._means(asset)).items())
 
-    def _elsewhere(self, effect: Rescan) -> Result:
-        if not effect.checks and not self.means.rules and not self.means.clamd:
+    def _elsewhere(self, effect: Rescan, means: Means, timeout_seconds: float) -> Result:
+        """What the host did not send to its end was not looked at, whatever was found in the rest."""
+        if not effect.checks and not rules_of(means):
+            # Nothing is set up: no file needs to travel for that.
             return Result(ok=True, output="[]")
-        return failure(
-            Trouble.REFUSED,
-            zh=f"目录树只能在本服务所在主机上扫描,{effect.tree} 在 {effect.host} 上",
-            en=f"trees are scanned where the service runs; {effect.tree} is on {effect.host}",
-        )
+        argv = ("env", "LC_ALL=C", "tar", "--create", "--file=-", "--one-file-system", "--directory", effect.tree, ".")
+        command = Command(effect.host, argv)
+        with Pipe(lambda into: self.pour(command, timeout_seconds, into)) as pipe:
+            looked = look_at_stream(pipe.stream, means, effect.checks, seconds=timeout_seconds)
+        if not pipe.result.ok:
+            said = (pipe.result.reason or pipe.result.error_output).strip()[-300:]
+            cut = Text(f"{effect.host} 未能送完目录树:{said}", f"{effect.host} did not send all of the tree: {said}")
+            everywhere({one.check: one for one in looked}, ".", cut)
+        return _result_of(looked)
 
     def _means(self, asset: str) -> Means:
         """Pages and websites of the system on the same host say what is not foreign in the tree."""

@@ -1,12 +1,13 @@
 """Scans restored trees for real in tests that have no home."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from scanners.files.check import Means
-from secops.execution.runner import Performs
+from secops.execution.runner import Performs, failure
 from secops.inventory.inventory import Inventory
 from secops.inventory.load import load_inventory
-from secops.model.step import Rescan
+from secops.model.step import Command, Rescan, Result, Trouble
 from secops.service.tree_scanning import TreeEyes
 from tests.backup.performing import NO_SCANNER
 
@@ -38,4 +39,8 @@ def small_city(folder: Path) -> Inventory:
 
 def tree_scanner(folder: Path, means: Means, eyes: Performs[Rescan] = NO_SCANNER) -> TreeEyes:
     """Looks at trees with these means."""
-    return TreeEyes(lambda: eyes, small_city(folder), means)
+    return TreeEyes(lambda: eyes, small_city(folder), means, _nowhere)
+
+
+def _nowhere(command: Command, timeout_seconds: float, into: Callable[[bytes], None]) -> Result:
+    return failure(Trouble.REFUSED, zh="没有别的主机", en="there is no other host")
