@@ -6,7 +6,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -16,6 +16,7 @@ from scanners.files.check import Limits, Means
 from scanners.files.stream import look_at_stream
 from secops.execution.secrets import Secrets
 from secops.execution.ssh import SshRunner
+from secops.inventory.inventory import Inventory
 from secops.model.outcome import Outcome
 from secops.model.step import Rescan, Result, Trouble
 from secops.service.tree_scanning import TreeEyes
@@ -126,12 +127,18 @@ def test_a_line_that_is_cut_leaves_the_tree_not_looked_at(elsewhere: Elsewhere) 
 
 
 def test_nothing_is_sent_when_nothing_is_set_up(elsewhere: Elsewhere, tmp_path: Path) -> None:
-    def never(*_: object) -> Result:
-        raise AssertionError("nothing needs to travel")
+    asked: list[object] = []
 
-    idle = TreeEyes(lambda: NO_SCANNER, small_city(tmp_path), Means(), never)
+    def never(*words: object) -> Result:
+        asked.append(words)
+        return Result(ok=True)
+
+    city = small_city(tmp_path).city
+    (system,) = city.systems
+    bare = replace(city, systems=(replace(system, assets=system.assets[:1]),))
+    idle = TreeEyes(lambda: NO_SCANNER, Inventory(bare), Means(), never)
     result = idle.perform(Rescan("site", (), tree="/x", host="host-1"), 5)
-    assert result.ok
+    assert result.ok and result.output == "[]" and asked == []
 
 
 def archive(*members: tuple[str, bytes]) -> io.BytesIO:
@@ -147,7 +154,7 @@ def archive(*members: tuple[str, bytes]) -> io.BytesIO:
 
 def test_a_file_over_the_limit_is_named_and_the_rest_is_read(elsewhere: Elsewhere) -> None:
     stream = archive(("big", b"x" * 2000), ("bad.php", INFECTED))
-    (looked,) = [one for one in look_at_stream(stream, elsewhere.eyes.means, ("yara-rules",), Limits(file_bytes=1000))]
+    (looked,) = look_at_stream(stream, elsewhere.eyes.means, ("yara-rules",), Limits(file_bytes=1000))
     assert [one.path for one in looked.suspicions] == ["bad.php"]
     assert [path for path, _ in looked.unread] == ["big"]
 
