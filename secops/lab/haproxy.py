@@ -33,9 +33,10 @@ backend {backend}
 
 
 def server(lab: Lab, place: str) -> Server:
-    """The entry of a centre, leading to the first centre's database."""
+    """The entry of a centre: leading to the first centre's database, or closed where a daemon is to say where it leads."""
+    opened = "" if lab.home(place).exists() else CENTRES[0]
     lines = "\n".join(
-        f"    server {each} {address(each)}:{POSTGRESQL_PORT}{'' if each == CENTRES[0] else ' disabled'}"
+        f"    server {each} {address(each)}:{POSTGRESQL_PORT}{'' if each == opened else ' disabled'}"
         for each in CENTRES
     )
     config = lab.at(place) / "haproxy.cfg"
