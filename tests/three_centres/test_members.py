@@ -185,6 +185,14 @@ def test_a_full_disk_is_no_room(lab: Lab, hands: Mapping[str, Hand]) -> None:
     until(lambda: hands["c3"].status().room)
 
 
+def test_a_primary_on_a_full_disk_does_not_commit_though_its_log_has_room(lab: Lab, hands: Mapping[str, Hand]) -> None:
+    faults.disk_full(lab, "c1")
+    until(lambda: hands["c3"].look("c1") is not Seen.GOOD)
+    faults.disk_free(lab, "c1")
+    hands["c1"].do(ActKind.START)
+    until(lambda: hands["c3"].look("c1") is Seen.GOOD)
+
+
 def test_one_that_is_cut_off_is_silent(lab: Lab, hands: Mapping[str, Hand]) -> None:
     faults.isolate(lab, "c2")
     until(lambda: hands["c3"].look("c2") is Seen.SILENT)

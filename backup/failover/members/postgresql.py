@@ -11,6 +11,7 @@ from backup.failover.hands import MemberHands
 from backup.failover.members import postgresql_programs as programs
 from backup.failover.members.postgresql_status import (
     LOOK,
+    LOOK_OPTIONS,
     STATUS,
     Memory,
     has_room,
@@ -83,7 +84,7 @@ class PostgresqlHands(MemberHands):
         return stopped(seen.output) if seen.ok else MemberStatus(MemberState.STOPPED)
 
     def look(self, cluster: Cluster, member: Member) -> Procedure[Seen]:
-        server = connection(cluster, member, "jindun-look")
+        server = f"{connection(cluster, member, 'jindun-look')} options={_quoted(LOOK_OPTIONS)}"
         canary = yield Step("commit a canary", Sql(server, LOOK), timeout_seconds=_CANARY_SECONDS)
         if canary.ok:
             return look_of_row(canary.output)

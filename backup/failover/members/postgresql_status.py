@@ -35,9 +35,12 @@ LOOK = """
 SELECT CASE WHEN pg_is_in_recovery() THEN 'standby'
   WHEN EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'jindun-look' AND wait_event = 'SyncRep'
                AND client_addr IS NOT DISTINCT FROM inet_client_addr() AND pid <> pg_backend_pid()) THEN 'hangs'
-  ELSE pg_logical_emit_message(true, 'jindun', 'canary')::text END
+  WHEN (SELECT count(*) FROM (SELECT repeat(md5(n::text), 40) FROM generate_series(1, 150) AS n ORDER BY 1 OFFSET 0) AS b) > 0
+  THEN pg_logical_emit_message(true, 'jindun', 'canary')::text END
 """
 """A commit that needs no table. While an earlier one of this place still waits there is no other, or they would pile up."""
+LOOK_OPTIONS = "-c work_mem=64kB"
+"""With so little memory its sort needs a new file, which a full disk refuses though a commit may still find room."""
 
 
 @dataclass(slots=True)
