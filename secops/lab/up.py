@@ -49,6 +49,13 @@ def refuse_machine() -> None:
         raise Incomplete(Text("网络命名空间需要 root", "network namespaces need root"))
     if not Path("/dev/net/tun").exists():
         raise Incomplete(Text("没有 /dev/net/tun,无法建立广域网", "without /dev/net/tun there is no WAN"))
+    try:
+        os.close(os.open("/dev/net/tun", os.O_RDWR))
+        namespaces.run("unshare", "--net", "--mount", "true")
+    except (OSError, Incomplete) as error:
+        raise Incomplete(
+            Text(f"此处不允许命名空间或 TUN 设备:{error}", f"namespaces or TUN devices are not allowed here: {error}")
+        ) from None
     needed = {"ip": "iproute2", "nsenter": "util-linux", "setpriv": "util-linux", "etcd": "etcd-server"}
     for name, package in {**needed, "haproxy": "haproxy", "sshd": "openssh-server"}.items():
         program(name, package)
