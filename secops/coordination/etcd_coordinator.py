@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 
 from secops.coordination.coordinator import Held, Lease
 from secops.coordination.etcd import Etcd, EtcdUnreachable
-from secops.coordination.etcd_wire import Compare, Delete, Done, Field, Get, Operation, Put, Refusal
+from secops.coordination.etcd_wire import Compare, Delete, Done, Field, Get, KeyValue, Operation, Put, Refusal
 from secops.coordination.lease_times import LeaseTimes
 from secops.coordination.session import Session
 from secops.model.text import Text
@@ -85,6 +85,14 @@ class EtcdCoordinator:
         if not done.succeeded and not any(one.create_revision == lease.token for one in done.found):
             raise LeaseLost(lease.name)
         return done
+
+    def read(self, key: str, *, prefix: bool = False) -> tuple[KeyValue, ...]:
+        """What stands under a key, or under all that begin with it. Raises EtcdUnreachable."""
+        return self._do(self._etcd.range(key, prefix=prefix)).found
+
+    def write(self, then: Sequence[Operation]) -> None:
+        """Carry out what needs no lease. Raises EtcdUnreachable."""
+        self._do(self._etcd.transact([], then))
 
     async def _take(self, name: str) -> int:
         try:

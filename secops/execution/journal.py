@@ -6,7 +6,7 @@ Entries of a run form a hash chain, so that the record cannot be changed afterwa
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -112,10 +112,17 @@ class Fenced(Incomplete):
     """A newer holder of the run has written; this one must stop."""
 
 
+def _announce_to_nobody(_run: str, _entry: Entry, _begun: Run | None) -> None:
+    """The file is the only place."""
+
+
 class Journal:
     """The journal file. Safe for threads; several processes may read while the holder of a run's lease writes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, announce: Callable[[str, Entry, Run | None], None] = _announce_to_nobody) -> None:
+        """`announce` is told each entry before it is written, with the run when it begins; what it raises is raised, and
+        the entry is not written."""
+        self._announce = announce
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
         try:
@@ -159,7 +166,7 @@ class Journal:
                 "mode": run.mode,
                 "trigger": run.trigger,
             }
-            self._insert(run.id, token, Kind.STARTED, "", started | {"inputs": run.inputs})
+            self._insert(run.id, token, Kind.STARTED, "", started | {"inputs": run.inputs}, begun=run)
 
     def append(self, run: str, token: int, kind: Kind, path: str, body: dict[str, Any]) -> Entry:
         """Write one entry and wait until it is on disk. Raises Fenced when a larger token has written."""
@@ -170,8 +177,7 @@ class Journal:
         """Where the run is now, and why."""
         with self._transaction():
             self._insert(run, token, Kind.STATE, "", {"state": state, "zh": because.zh, "en": because.en})
-            change = "update runs set state = ?, because_zh = ?, because_en = ? where run = ?"
-            self._db.execute(change, (state, *_both(because), run))
+            self._set_state(run, state, because)
 
     def run(self, run: str) -> Run:
         """The run; an unambiguous prefix of its id is enough."""
@@ -245,7 +251,24 @@ class Journal:
             rows = self._db.execute(f"select {columns} from runs {clause}", arguments).fetchall()  # noqa: S608
         return [_run(row) for row in rows]
 
-    def _insert(self, run: str, token: int, kind: Kind, path: str, body: dict[str, Any]) -> Entry:
+    def adopt(self, run: Run, entries: Sequence[Entry]) -> None:
+        """Take over what of a run is not here yet, as it was announced elsewhere. Raises BadInput when the chain is broken
+        or is not the one that begins here."""
+        known = self.entries(run.id)
+        _refuse_broken(run.id, entries, known)
+        with self._transaction():
+            row = (run.id, run.playbook, run.text, run.mode, to_text(run.started), run.state, *_both(run.because))
+            self._db.execute(
+                "insert or ignore into runs values (?,?,?,?,?,?,?,?,?,?)", (*row, _json(run.inputs), run.trigger)
+            )
+            for entry in entries[len(known) :]:
+                self._store(run.id, entry)
+                if entry.kind is Kind.STATE:
+                    self._set_state(run.id, RunState(entry.body["state"]), Text(entry.body["zh"], entry.body["en"]))
+
+    def _insert(
+        self, run: str, token: int, kind: Kind, path: str, body: dict[str, Any], *, begun: Run | None = None
+    ) -> Entry:
         newest = self._db.execute(
             "select n, token, hash from entries where run = ? order by n desc limit 1", (run,)
         ).fetchone()
@@ -257,12 +280,35 @@ class Journal:
                     f"run {run} was taken over under token {last_token}; this process (token {token}) stops",
                 )
             )
-        at, text = to_text(now()), _json(body)
-        digest = entry_hash(previous, n + 1, token, kind, path, at, text)
-        self._db.execute(
-            "insert into entries values (?,?,?,?,?,?,?,?)", (run, n + 1, token, kind, path, at, text, digest)
-        )
-        return Entry(n + 1, token, kind, path, from_text(at), body, digest)
+        at = to_text(now())
+        digest = entry_hash(previous, n + 1, token, kind, path, at, _json(body))
+        entry = Entry(n + 1, token, kind, path, from_text(at), body, digest)
+        self._announce(run, entry, begun)
+        self._store(run, entry)
+        return entry
+
+    def _store(self, run: str, entry: Entry) -> None:
+        row = (run, entry.n, entry.token, entry.kind, entry.path, to_text(entry.at), _json(entry.body), entry.hash)
+        self._db.execute("insert into entries values (?,?,?,?,?,?,?,?)", row)
+
+    def _set_state(self, run: str, state: RunState, because: Text) -> None:
+        change = "update runs set state = ?, because_zh = ?, because_en = ? where run = ?"
+        self._db.execute(change, (state, *_both(because), run))
+
+
+def _refuse_broken(run: str, entries: Sequence[Entry], known: Sequence[Entry]) -> None:
+    """Entries that do not follow from each other, or from what is here already."""
+    previous = ""
+    for n, entry in enumerate(entries, 1):
+        digest = entry_hash(previous, n, entry.token, entry.kind, entry.path, to_text(entry.at), _json(entry.body))
+        if entry.n != n or entry.hash != digest or (n <= len(known) and known[n - 1].hash != digest):
+            raise BadInput(
+                Text(
+                    f"运行 {run} 的第 {n} 条记录与哈希链不符",
+                    f"entry {n} of run {run} does not fit its chain of hashes",
+                )
+            )
+        previous = digest
 
 
 def entry_hash(previous: str, n: int, token: int, kind: str, path: str, at: str, body: str) -> str:

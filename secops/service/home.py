@@ -29,7 +29,7 @@ from secops.coordination.single_node import SingleNodeCoordinator
 from secops.evidence.keys import PRIVATE_KEY_NAME, load_private_key
 from secops.execution.dialogue import DialogueRunner
 from secops.execution.fetch import FetchRunner
-from secops.execution.journal import Journal
+from secops.execution.journal import Entry, Journal, Run
 from secops.execution.local import LocalRunner
 from secops.execution.runner import Runners
 from secops.execution.secrets import Secrets
@@ -42,6 +42,7 @@ from secops.model.step import Command, Result
 from secops.model.text import Text
 from secops.service.ledgers import Ledgers
 from secops.service.reviewing import Reviewed, Sla, Times, ignore, review
+from secops.service.run_replication import RunReplication
 from secops.service.saved_queries import SavedQueries
 from secops.service.scanning import Eyes
 from secops.service.settings import Day, Settings, WindowSettings
@@ -105,7 +106,7 @@ class Home:
     @cached_property
     def journal(self) -> Journal:
         """Runs."""
-        journal = Journal(self.state / "journal.sqlite")
+        journal = Journal(self.state / "journal.sqlite", self._announce)
         self._open.callback(journal.close)
         return journal
 
@@ -131,6 +132,21 @@ class Home:
             return SingleNodeCoordinator(self.state / "leases")
         etcd = Etcd(list(wanted.endpoints.values()), context=self.etcd_context)
         return self._open.enter_context(EtcdCoordinator(etcd, self.etcd_prefix, times=self.lease_times))
+
+    @cached_property
+    def _replication(self) -> RunReplication | None:
+        """Keeps runs in etcd, when there is one."""
+        coordinator = self.coordinator
+        return RunReplication(coordinator, self.etcd_prefix) if isinstance(coordinator, EtcdCoordinator) else None
+
+    def _announce(self, run: str, entry: Entry, begun: Run | None) -> None:
+        if self._replication:
+            self._replication.announce(run, entry, begun)
+
+    def take_over(self, run: str) -> None:
+        """Bring what other centres did of a run (or of those whose ids begin so) into the journal here."""
+        if self._replication:
+            self._replication.take_over(self.journal, run)
 
     @property
     def lease_times(self) -> LeaseTimes:

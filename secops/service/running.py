@@ -104,8 +104,10 @@ def resume(home: Home, run_id: str, decisions: dict[str, str] | None = None, wat
     A run that another one has overtaken fails instead. Raises Held while another process executes the run or one of its
     system, BadInput when the run has ended.
     """
+    home.take_over(run_id)
     run = home.journal.run(run_id)
     with _alone(home, run) as lease:
+        home.take_over(run.id)
         run = home.journal.run(run.id)
         if run.state.ended and not pack_path(home, run.id).exists():
             seal(home, run, watchers.canary)
@@ -126,8 +128,10 @@ def approve(home: Home, run_id: str, step: str, approval: Approval) -> Entry:
     """
     if not approval.reason.strip():
         raise BadInput(Text("请写明批准的理由", "say why the step is approved"))
+    home.take_over(run_id)
     run = home.journal.run(run_id)
     with home.coordinator.acquire(f"run-{run.id}") as lease:
+        home.take_over(run.id)
         run = home.journal.run(run.id)
         if run.state.ended:
             raise _over(run)
