@@ -23,7 +23,7 @@ lint: setup          ## Style, types, layers
 	.venv/bin/lint-imports
 
 bench-%: setup       ## One benchmark against its peer, e.g. make bench-executor
-	$(PYTHON) benchmarks/$(subst -,_,$*).py
+	$(PYTHON) -m benchmarks.$(subst -,_,$*)
 
 docs: setup          ## Write the generated reference pages and JSON Schemas
 	$(PYTHON) scripts/generate_docs.py
