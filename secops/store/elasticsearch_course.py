@@ -1,7 +1,7 @@
 """One course of shipping: where to, at what pace, and what is known of what was written on the way."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
@@ -14,6 +14,7 @@ from secops.store.elasticsearch_sending import Sender
 from secops.store.elasticsearch_server import Found
 from secops.store.entries import Recording
 from secops.store.merge import weaknesses_by_id
+from secops.store.mirror import Mirror
 from secops.store.outbox import Entry
 from secops.support.errors import Incomplete
 
@@ -70,6 +71,7 @@ class Course:
     """By kind that is only appended, the index where entries are sent to."""
     sender: Sender
     readers: Executor
+    mirror: Mirror
     sent_before: int
     """Entries up to this number may have been sent before."""
     dead: frozenset[int]
@@ -87,6 +89,8 @@ class Course:
     """By id, those that this course evaluated."""
     evaluated: dict[int, str | None] = field(default_factory=dict)
     """By number of the entry, when its place had been evaluated successfully as it was merged first."""
+    uuids: dict[str, str] = field(default_factory=dict)
+    """By index of findings, what no other index of that name ever had."""
     lagging: bool = False
     """Whether searches do not know all findings that were written. Whoever searches for all else refreshes it first."""
 
@@ -100,6 +104,22 @@ class Course:
             self.indices.server.refresh(self.indices.alias(Kind.FINDINGS))
         self.lagging = False
         self.fresh.clear()
+
+    def uuid_of(self, index: str) -> str:
+        """Of an index of findings; empty when it is gone."""
+        if index not in self.uuids:
+            there = self.indices.server.indices(f"{self.indices.alias(Kind.FINDINGS)}-*")
+            self.uuids |= {name: str(one["settings"]["index"]["uuid"]) for name, one in there.items()}
+        return self.uuids.get(index, "")
+
+    def remember(self, findings: Iterable[Found]) -> None:
+        """These are what stands on the server."""
+        by_index: defaultdict[str, list[Found]] = defaultdict(list)
+        for one in findings:
+            by_index[one.index].append(one)
+        for index, some in by_index.items():
+            if uuid := self.uuid_of(index):
+                self.mirror.keep(uuid, some)
 
     def surely_written(self, by: By) -> bool:
         """Whether what an entry was to write afterwards is there."""

@@ -250,6 +250,7 @@ class Drain:
         for leader, others in tried.groups:
             verdict.of_group(leader, others, write_together(self._course, leader, others))
         verdict.keep_effects()
+        self._course.remember(verdict.written)
         if verdict.stuck:
             wait_for_writes(self._course, verdict.stuck.status, verdict.stuck.reason)
         return verdict.again
@@ -368,6 +369,8 @@ class _Verdict:
     arrived: set[str]
     """Findings that were written although the server says otherwise."""
     again: set[int] = field(default_factory=set)
+    written: list[Found] = field(default_factory=list)
+    """Documents of findings as they are now on the server."""
     stuck: Result | None = None
     _written: set[str] = field(default_factory=set)
 
@@ -377,6 +380,7 @@ class _Verdict:
         self.course.lagging = True
         if result.status is Status.OK:
             self._keep(one, Found(id, {}, result.index, result.seq_no, result.primary_term))
+            self.written.append(Found(id, one.source, result.index, result.seq_no, result.primary_term))
             return
         self.course.fresh.findings.pop(id, None)
         if id in self.arrived:

@@ -16,7 +16,7 @@ from secops.model.text import Text
 from secops.store.auditing import edit_audited
 from secops.store.documents import from_document, to_document
 from secops.store.elasticsearch_documents import audit_document, event_document, finding_document, finding_of
-from secops.store.elasticsearch_json import Document
+from secops.store.elasticsearch_json import OURS, Document
 from secops.store.elasticsearch_server import Found
 from secops.store.event import Event
 from secops.support.clock import from_text
@@ -84,6 +84,8 @@ class Kept:
     """Events since it was read."""
     noted: tuple[Document, ...] = ()
     """The same as they are kept."""
+    source: Document = field(default_factory=dict)
+    """What is read back of its document, as it was last made."""
 
     @property
     def changed(self) -> bool:
@@ -128,7 +130,9 @@ class Kept:
 
     def document(self, plan: Document | None = None) -> Document:
         """As it is written."""
-        return finding_document(self.finding, self.extra(plan=plan))
+        document = finding_document(self.finding, self.extra(plan=plan))
+        self.source = {OURS: {name: document[OURS][name] for name in ("document", "extra")}}
+        return document
 
 
 def kept_of(found: Found) -> Kept:

@@ -147,12 +147,12 @@ def read(course: Course, entries: Sequence[Entry], *, exactly: bool = False) -> 
     wanted = named(course, entries)
     repeated = any(entry.number <= course.sent_before for entry in entries)
     places = places_of(course, entries)
-    for found in _at_places(course, places, unwatched=repeated):
-        if exactly:
-            wanted.add(found.id)
-        else:
+    there = _at_places(course, places, unwatched=repeated)
+    if not exactly:
+        for found in _documents(course, there):
             picture.put(kept_of(found))
-    if exactly:
+    else:
+        wanted |= {version.id for version in there}
         wanted = wanted.union(*(course.fresh.places.get(place, ()) for place in places))
     _read_findings(course, picture, wanted)
     for future in others:
@@ -193,23 +193,36 @@ def places_of(course: Course, entries: Sequence[Entry]) -> set[Place]:
     }
 
 
-def _at_places(course: Course, places: Iterable[Place], *, unwatched: bool) -> Iterable[Found]:
-    """Findings of these places that searches know; of those that may have been reached before, all."""
+def _at_places(course: Course, places: Iterable[Place], *, unwatched: bool) -> list[Found]:
+    """Versions of the findings of these places that searches know; of those that may have been reached before, all."""
     ids = [place_id(*place) for place in places]
-    order = [{path_of(FIELDS["id"]): "asc"}]
+    versions: list[Found] = []
     for start in range(0, len(ids), 1000):
         filters: list[dict[str, object]] = [{"terms": {"jindun.place": ids[start : start + 1000]}}]
         if not unwatched:
             filters.append({"term": {"jindun.watched": True}})
         after: Sequence[str] = ()
         while True:
-            hits = course.indices.server.search(
-                course.indices.alias(Kind.FINDINGS), {"bool": {"filter": filters}}, order, PAGE, after, FINDING_FIELDS
-            )
-            yield from hits
+            alias, query = course.indices.alias(Kind.FINDINGS), {"bool": {"filter": filters}}
+            hits = course.indices.server.versions(alias, query, path_of(FIELDS["id"]), PAGE, after)
+            versions += hits
             if len(hits) < PAGE:
                 break
             after = [hits[-1].id]
+    return versions
+
+
+def _documents(course: Course, versions: Sequence[Found]) -> Iterable[Found]:
+    """The documents of these versions, or newer ones: from this machine where it holds the version, else fetched."""
+    known: dict[str, Found] = {}
+    for index in {one.index for one in versions}:
+        known |= course.mirror.known(course.uuid_of(index), [one for one in versions if one.index == index])
+    yield from known.values()
+    missing = [one.id for one in versions if one.id not in known]
+    if missing:
+        fetched = course.indices.server.get(course.indices.alias(Kind.FINDINGS), missing, FINDING_FIELDS)
+        course.remember(fetched.values())
+        yield from fetched.values()
 
 
 def _read_findings(course: Course, picture: Picture, wanted: set[str]) -> None:

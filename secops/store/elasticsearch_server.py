@@ -184,6 +184,28 @@ class ElasticsearchServer:
         request: Document = {"query": query, "sort": list(sort), "size": size, "seq_no_primary_term": True}
         return [_found(hit) for hit in self._hits({"index": index}, request, after, fields)]
 
+    def versions(self, index: str, query: Document, id_field: str, size: int, after: Sequence[Key] = ()) -> list[Found]:
+        """Which documents match and of what version they are, in the order of the field that holds their ids.
+
+        Their sources stay where they are: that costs the server a quarter of what reading them does.
+        """
+        request: Document = {
+            "query": query,
+            "sort": [{id_field: "asc"}],
+            "size": size,
+            "seq_no_primary_term": True,
+            "track_total_hits": False,
+            "stored_fields": "_none_",
+            "_source": False,
+        }
+        if after:
+            request["search_after"] = list(after)
+        with self._explained():
+            answer = self._client.search(index=index, body=request, allow_partial_search_results=False)
+        self._require_whole(answer["_shards"])
+        hits = answer["hits"]["hits"]
+        return [Found(hit["sort"][0], {}, hit["_index"], hit["_seq_no"], hit["_primary_term"]) for hit in hits]
+
     def everything(self, index: str, query: Document, fields: Sequence[str] = ()) -> Iterator[Found]:
         """Every hit as it was when the first one was asked for, in the order that is quickest."""
         with self._explained():

@@ -142,6 +142,7 @@ class Outbox:
         self._file = SqliteFile(
             path, application=APPLICATION, schema=SCHEMA, version=VERSION, upgrades={}, wait_seconds=wait_seconds
         )
+        self.path = path
         self._lock = path.with_name(f"{path.name}.lock")
         self._quota_bytes = quota_bytes
         self._clock = clock

@@ -14,6 +14,7 @@ from secops.store.elasticsearch_drain import Drain
 from secops.store.elasticsearch_errors import IndexMissing
 from secops.store.elasticsearch_indices import Indices
 from secops.store.elasticsearch_sending import Pace, Patience, Sender
+from secops.store.mirror import MIRROR_FILE, Mirror
 from secops.store.outbox import Outbox, Outcome, Route
 
 _ROUTE_SECONDS = 300.0
@@ -30,11 +31,13 @@ class Shipper:
         self._known: tuple[float, dict[str, str]] = (0.0, {})
         self._wire = ThreadPoolExecutor(1, "secops-ship")
         self._readers = ThreadPoolExecutor(4, "secops-read")
+        self._mirror = Mirror(outbox.path.with_name(MIRROR_FILE))
 
     def close(self) -> None:
         """Wait for what is on its way."""
         self._wire.shutdown()
         self._readers.shutdown()
+        self._mirror.close()
 
     def ship(
         self, numbers: Collection[int] | None = None, *, patience: Patience, wait_seconds: float = 30.0
@@ -85,6 +88,7 @@ class Shipper:
             route=route.indices,
             sender=Sender(self._indices.server, self._pace, patience),
             readers=self._readers,
+            mirror=self._mirror,
             sent_before=route.sent_before,
             dead=self._outbox.dead_claims(),
             floor=self._outbox.first() or 0,
