@@ -26,7 +26,7 @@ MISSING = f"Elasticsearch {VERSION} or Java is not here; `scripts/setup dev` fet
 USER, PASSWORD = "jindun", "only-for-tests"
 _NAME = "jindun-elasticsearch-"
 _NOBODY = 65534
-_PATIENCE_SECONDS = 120
+_PATIENCE_SECONDS = 240
 _ROOM_BYTES = 2 << 30
 
 

@@ -148,24 +148,34 @@ def test_requests_that_are_too_large_become_smaller(indices: Indices, tmp_path: 
         assert way.told["large"] > 0
 
 
-@pytest.mark.parametrize("kind", [Kind.FINDINGS, Kind.COVERAGE, Kind.EVENTS, Kind.PLACES])
-def test_an_index_that_is_read_only_for_a_while(indices: Indices, tmp_path: Path, kind: Kind) -> None:
-    clock = Clock()
+@pytest.mark.parametrize(
+    ("kind", "block"),
+    [
+        (Kind.FINDINGS, "read_only_allow_delete"),
+        (Kind.COVERAGE, "write"),
+        (Kind.EVENTS, "read_only"),
+        (Kind.PLACES, "write"),
+    ],
+)
+def test_an_index_that_is_read_only_for_a_while(indices: Indices, tmp_path: Path, kind: Kind, block: str) -> None:
+    """As a full disk makes it, which costs a test eleven seconds, or as somebody does."""
+    clock, pattern = Clock(), f"{indices.alias(kind)}-*"
     with (
         connect(shared_elasticsearch()) as administrator,
         ledger(tmp_path, clock) as right,
         open_store(indices.server.name, tmp_path, indices.prefix, clock, patience_seconds=0.3) as store,
     ):
         feed(store, range(2))
-        block_as_full(administrator, f"{indices.alias(kind)}-*")
+        if block == "read_only_allow_delete":
+            block_as_full(administrator, pattern)
+        else:
+            administrator.indices.put_settings(index=pattern, settings={f"index.blocks.{block}": True})
         for number in range(2, 5):
             assert store.record(f"s{number:03}", scan(number)).waiting == 8
         assert store.get(id_of("/1", "a0")), "reading goes on"
         with pytest.raises(Incomplete, match="takes no writes now"):
             store.ship(patience_seconds=0.3)
-        administrator.indices.put_settings(
-            index=f"{indices.alias(kind)}-*", settings={"index.blocks.read_only_allow_delete": None}
-        )
+        administrator.indices.put_settings(index=pattern, settings={f"index.blocks.{block}": None})
         feed(right, range(5))
         store.ship()
         check(store, right)
