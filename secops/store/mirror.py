@@ -16,7 +16,7 @@ import orjson
 from secops.store.elasticsearch_json import OURS
 from secops.store.elasticsearch_server import Found
 from secops.store.sqlite_file import SqliteFile
-from secops.support.errors import JindunError
+from secops.support.errors import BadInput, JindunError
 
 APPLICATION = 0x4A44_4D49
 """ "JDMI", in the header of the file."""
@@ -42,7 +42,7 @@ class Mirror:
         """Open or create the file; one that cannot be used is made anew, for nothing is lost with it."""
         self._path = path
         self._most_findings = most_findings
-        self._file = self._opened() or self._made_anew()
+        self._file = self._opened()
 
     def known(self, uuid: str, versions: Sequence[Found]) -> dict[str, Found]:
         """Of these versions, all of one index, those that are here, with what `finding_of` needs."""
@@ -80,15 +80,19 @@ class Mirror:
         if self._file is not None:
             self._file.close()
 
-    def _opened(self) -> SqliteFile | None:
-        with suppress(JindunError, sqlite3.Error, OSError):
+    def _opened(self, *, again: bool = False) -> SqliteFile | None:
+        try:
             return SqliteFile(
                 self._path, application=APPLICATION, schema=SCHEMA, version=VERSION, upgrades={}, wait_seconds=5
             )
-        return None
+        except BadInput:
+            # Broken, or of another kind. One that is only busy is somebody's: it stays.
+            return None if again else self._made_anew()
+        except (JindunError, sqlite3.Error, OSError):
+            return None
 
     def _made_anew(self) -> SqliteFile | None:
         for suffix in ("", "-wal", "-shm"):
             with suppress(OSError):
                 self._path.with_name(f"{self._path.name}{suffix}").unlink(missing_ok=True)
-        return self._opened()
+        return self._opened(again=True)

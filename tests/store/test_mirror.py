@@ -15,6 +15,7 @@ from secops.store.elasticsearch_reindexing import reindex
 from secops.store.elasticsearch_server import ElasticsearchServer, Found
 from secops.store.mirror import MIRROR_FILE, Mirror
 from secops.support.clock import now
+from secops.support.errors import Incomplete
 from tests.contracts.evaluations import evaluation, id_of, weakness
 from tests.lab.elasticsearch import connect, shared_elasticsearch
 from tests.store.elasticsearch_lab import fresh_indices
@@ -58,6 +59,24 @@ def test_a_file_that_is_broken_is_made_anew(tmp_path: Path) -> None:
     mirror.keep("u", [row("a")])
     assert set(mirror.known("u", [row("a")])) == {"a"}
     mirror.close()
+
+
+def test_a_file_that_is_only_busy_is_left_to_whoever_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / MIRROR_FILE
+    first = Mirror(path)
+    first.keep("u", [row("a")])
+
+    def busy(*_: object, **__: object) -> None:
+        raise Incomplete(BECAUSE)
+
+    with monkeypatch.context() as context:
+        context.setattr("secops.store.mirror.SqliteFile", busy)
+        other = Mirror(path)
+    other.keep("u", [row("b")])
+    assert other.known("u", [row("a")]) == {}
+    assert set(first.known("u", [row("a"), row("b")])) == {"a"}
+    other.close()
+    first.close()
 
 
 def test_where_no_file_can_be_it_is_done_without(tmp_path: Path) -> None:
