@@ -325,7 +325,7 @@ sightings = st.lists(st.tuples(st.sampled_from(Severity), st.integers(0, 3), st.
 
 
 @given(sightings=sightings, limit=st.integers(1, 8), only_a=st.booleans())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None)
 def test_paging_is_complete_sorted_and_without_duplicates(
     maker: StoreMaker,
     tmp_path_factory: pytest.TempPathFactory,
