@@ -83,19 +83,27 @@ class Count:
 
 
 def wapiti_program(folder: Path) -> str:
-    """Wapiti: named by WAPITI, installed, or installed now in an environment of its own; empty when it cannot be."""
+    """Wapiti: named by WAPITI, installed, or installed now in an environment of its own; empty, and told why, when it
+    cannot be.
+    """
     known = os.environ.get("WAPITI") or shutil.which("wapiti")
     if known:
         return known
+    because = "no Python"
     pythons = [shutil.which(name) for name in ("python3.13", "python3.12")]
     for python in (*filter(None, pythons), sys.executable):
         try:
-            subprocess.run([python, "-m", "venv", folder], check=True, capture_output=True, timeout=120)
+            subprocess.run([python, "-m", "venv", "--clear", folder], check=True, capture_output=True, timeout=120)
             install = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "wapiti3"]
-            subprocess.run(install, check=True, capture_output=True, timeout=300)
-        except (subprocess.SubprocessError, OSError):
+            subprocess.run(install, check=True, capture_output=True, timeout=600)
+        except subprocess.CalledProcessError as error:
+            because = error.stderr.decode(errors="replace").strip().rpartition("\n")[2] or str(error)
+            continue
+        except (subprocess.TimeoutExpired, OSError) as error:
+            because = str(error)
             continue
         return str(folder / "bin/wapiti")
+    print(f"wapiti is left out, it could not be installed: {because}")
     return ""
 
 
@@ -268,8 +276,6 @@ def main() -> int:
             with running_lab() as lab:
                 theirs, took = run_wapiti(program, lab, folder)
             print("wapiti:", ", ".join(f"{app} {spent:.0f} s" for app, spent in took.items()))
-        elif not given.no_wapiti:
-            print("wapiti could not be installed here; nothing to compare with")
     if absent:
         print(f"not installed, and therefore not tried: {', '.join(sorted(absent))}")
     counts = counted(tried, scanned, theirs)

@@ -52,7 +52,7 @@ def scan(ill: str) -> tuple[Site, list[Health], list[Answer]]:
         async with listening(quiet) as server:
             canary = Canary(client, at(server), Request("GET", "/health"), rhythm=RHYTHM, on_change=changes.append)
             async with watched(canary):
-                assert 0 < canary.baseline_seconds < 0.2
+                assert 0 < canary.baseline_seconds < 5
                 answers.append(await client.exchange(at(server), Request("GET", "/1")))
                 site.ill = ill
                 await until(lambda: canary.paused)
