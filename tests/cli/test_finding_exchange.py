@@ -159,6 +159,7 @@ def test_importing_again_changes_nothing(home: Path, findings: Findings) -> None
         assert one.times_seen == 1
 
 
+@pytest.mark.slow
 def test_standard_input_is_read(home: Path) -> None:
     done = secops(home, "import", "-", "--json", input=nuclei("a"))
     assert (done.returncode, len(json.loads(done.stdout)["new"])) == (0, 1)
@@ -296,6 +297,7 @@ def test_a_bad_report_is_refused_with_a_sentence(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_gigabyte_of_one_line_costs_neither_time_nor_memory(home: Path) -> None:
     path = home / "huge.jsonl"
     with path.open("wb") as file:

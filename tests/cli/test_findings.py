@@ -237,6 +237,7 @@ def test_a_store_that_is_none_is_refused(home: Path, findings: Findings) -> None
     assert (home / "state" / "findings.sqlite").read_text() == "this is no database at all"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lang", "told"), [("zh", "并未认证"), ("en", "not authenticated")])
 def test_help_speaks_both_languages_and_says_that_names_are_claimed(home: Path, lang: str, told: str) -> None:
     """In a process of its own, since help is worded when the verb is imported."""

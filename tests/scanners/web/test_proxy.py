@@ -89,6 +89,7 @@ def test_what_is_no_proxy_is_refused_without_being_repeated(written: str) -> Non
     assert "secret" not in str(refused.value) and "socks5://" in str(refused.value)
 
 
+@pytest.mark.slow
 def test_verbs_go_through_the_proxy_that_is_named(tmp_path: Path) -> None:
     async def run() -> tuple[list[str], list[int]]:
         async with tunnelling() as (proxy, asked):
