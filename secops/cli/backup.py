@@ -103,12 +103,12 @@ def plan(system: SystemId = "", unit: UnitId = "", as_json: AsJson = False) -> N
 
 @verb.command(help=say(zh="备份一个资产并验证每份副本。", en="Copy an asset and prove each copy."))
 def run(asset: AssetId, as_json: AsJson = False) -> None:
-    """Exit codes as for `secops playbook run`."""
+    """Exit codes as for `secops playbook run`; 1 also when a copy is not clean."""
     with open_home() as home:
         ended = _perform(home, PLAYBOOK, as_json, lambda watchers: copy_and_verify(home, asset, watchers))
         if not as_json:
             console().print(points_table(home.catalogue.page(asset=asset)))
-        sys.exit(exit_code(ended))
+        sys.exit(exit_code(ended) or _unclean(ended))
 
 
 @verb.command("list", help=say(zh="列出恢复点及其结论,新的在前。", en="List the restore points, newest first."))
@@ -142,7 +142,7 @@ verb.command("schedule", help=SCHEDULE_HELP)(schedule)
 
 @verb.command(help=say(zh="逐级验证一个资产的备份。", en="Prove the copies of an asset, rung by rung."))
 def verify(asset: AssetId, place: PlaceId = "", upto: UpTo = 4, until: Until = "", as_json: AsJson = False) -> None:
-    """Exit codes as for `secops playbook run`."""
+    """Exit codes as for `secops playbook run`; 1 also when a copy is not clean."""
     until = to_text(moment_in(until)) if until else ""
     with open_home() as home:
         ended = _perform(
@@ -150,7 +150,7 @@ def verify(asset: AssetId, place: PlaceId = "", upto: UpTo = 4, until: Until = "
         )
         if not as_json:
             console().print(points_table(home.catalogue.page(asset=asset)))
-        sys.exit(exit_code(ended))
+        sys.exit(exit_code(ended) or _unclean(ended))
 
 
 @verb.command(help=say(zh="一个恢复点的所有结论,旧的在前。", en="Every verdict on a restore point, oldest first."))
@@ -237,6 +237,11 @@ def _perform(home: Home, playbook: str, quiet: bool, act: Callable[[Watchers], E
     print_run(home, ended)
     print_rates(console(), ended.records)
     return ended
+
+
+def _unclean(ended: Ended) -> int:
+    """1 when a copy that was looked at now is not clean: the run itself went well."""
+    return int(any(record.outputs.get("not_clean") for record in ended.records))
 
 
 def _protected(home: Home, system: str, unit: str) -> Sequence[Protected]:
