@@ -34,7 +34,7 @@ MAY_HAVE: dict[AssetKind, tuple[str, ...]] = {
     AssetKind.WEBSITE: ("host",),
     AssetKind.PAGE: ("host",),
     AssetKind.HOST: ("path", "ports", "ssh"),
-    AssetKind.DATABASE: ("host", "ports"),
+    AssetKind.DATABASE: ("host", "path", "ports"),
     AssetKind.NETWORK_DEVICE: ("ports", "ssh"),
     AssetKind.FILE_TREE: (),
 }
@@ -196,7 +196,9 @@ def _fields(path: KeyPath, asset: Asset) -> Iterator[Mistake]:
     kind = KINDS[asset.kind]
     for name in ("address", "url", "path", "host", "ports", "ssh"):
         given = bool(getattr(asset, name))
-        if name in NEEDS[asset.kind] and not given:
+        # A database that is a file has no address.
+        is_file = name == "address" and asset.kind is AssetKind.DATABASE and bool(asset.path)
+        if name in NEEDS[asset.kind] and not given and not is_file:
             yield path, Text(f'{kind.zh}需要键 "{name}"', f'a {kind.en} needs the key "{name}"')
         if given and name not in (*NEEDS[asset.kind], *MAY_HAVE[asset.kind]):
             yield (*path, name), Text(f'{kind.zh}没有键 "{name}"', f'a {kind.en} has no "{name}"')
