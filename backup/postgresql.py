@@ -4,11 +4,13 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 
 from backup.engine import EngineOptions
 from backup.programs import NOT_FOUND
 from secops.model.city import Asset
+from secops.model.restore_point import RestorePoint
 from secops.model.step import Command, Procedure, ProcedureFailed, Step, require
 
 PORT = 5432
@@ -17,6 +19,9 @@ _PLACES = "/usr/lib/postgresql/*/bin /usr/pgsql-*/bin /usr/local/pgsql/bin /usr/
 _LOOK = f'for place in "$2" {_PLACES}; do [ ! -x "$place/$1" ] || echo "$place"; done'
 _MAJOR = re.compile(r"/(?:postgresql/|pgsql-)(\d+)/bin$")
 _SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})")
+MARK = "SELECT extract(epoch FROM clock_timestamp()), pg_logical_emit_message(true, 'jindun', '')"
+"""A commit after the moment that is told: without one recovery would not know that the moment has come."""
+_APPEND = 'cat >>"$1/postgresql.auto.conf" && : >"$1/recovery.signal"'
 _START = re.compile(r"^START WAL LOCATION: \S+ \(file ([0-9A-F]{24})\)$", re.MULTILINE)
 
 
@@ -162,6 +167,45 @@ def restore_command(log: str) -> str:
 def setting(name: str, value: str) -> str:
     """One line of a configuration file."""
     return f"{name} = '{_doubled(value)}'\n"
+
+
+def refuse_earlier(point: RestorePoint, until: datetime | None) -> None:
+    """Raises ProcedureFailed for a moment before the copy: recovery only goes on from it."""
+    if until is not None and until < point.taken:
+        raise ProcedureFailed(
+            f"副本取于 {point.taken:%F %T}Z,不能恢复到更早的 {until:%F %T}Z",
+            f"the copy was taken at {point.taken:%F %T}Z and cannot be brought to {until:%F %T}Z before that",
+        )
+
+
+def tell_recovery(host: str, into: str, until: datetime) -> Procedure[None]:
+    """Have the server that is started from `into` take WAL from `into`.log, end at that moment and open itself."""
+    told = {
+        "restore_command": restore_command(f"{into}.log"),
+        "recovery_target_time": f"{until.astimezone(UTC):%F %T.%f}+00",
+        "recovery_target_action": "promote",
+    }
+    settings = "".join(setting(name, value) for name, value in told.items())
+    made = yield Step(
+        "tell recovery where to end",
+        Command(host, ("sh", "-c", _APPEND, "append", into), stdin=settings),
+        changes=True,
+        check=Command(host, ("test", "-e", f"{into}/recovery.signal")),
+    )
+    require(made, f"{into} 无法就绪", f"{into} cannot be made ready")
+
+
+def make_empty(host: str, into: str) -> Procedure[None]:
+    """Make the directory, for its owner alone; refuses one that holds something."""
+    held = yield Step(
+        "look that the directory is empty",
+        Command(host, ("find", into, "-mindepth", "1", "-print", "-quit"), good_exit_codes=(0, 1)),
+    )
+    require(held, f"无法查看 {into}", f"cannot look into {into}")
+    if found := held.output.strip():
+        raise ProcedureFailed(f"恢复目录 {into} 不为空,有 {found}", f"the directory {into} is not empty: {found}")
+    made = yield Step("make the directory", Command(host, ("mkdir", "-p", "-m", "0700", "--", into)), changes=True)
+    require(made, f"无法建立目录 {into}", f"cannot make the directory {into}")
 
 
 def _doubled(value: str) -> str:

@@ -17,7 +17,7 @@ from playbooks.approvals import Approver, NeedsApproval, missing_approvals
 from playbooks.expressions import fill, holds
 from playbooks.records import StepRecord, StepState, record_of, step_records
 from playbooks.schema import PlaybookSpec, StepSpec, Use
-from secops.execution.executor import Allowance, Executor, How, NeedsDecision, Performed, Retry
+from secops.execution.executor import Advanced, Allowance, Executor, How, NeedsDecision, Performed, Retry
 from secops.execution.journal import Journal, Kind, Mode, Run, RunState
 from secops.model.step import ProcedureFailed
 from secops.model.text import Text
@@ -35,7 +35,7 @@ class StepStarted:
     step: StepSpec
 
 
-Progress = StepStarted | StepRecord | Performed
+Progress = StepStarted | StepRecord | Performed | Advanced
 
 
 def nobody_watches(progress: Progress) -> None:

@@ -21,7 +21,7 @@ from backup.ssh import ssh_argv
 from backup.vaults import bytes_of
 from secops.model.city import Asset, AssetKind, Vault
 from secops.model.restore_point import RestorePoint
-from secops.model.step import Command, Procedure, ProcedureFailed, Result, Step, require
+from secops.model.step import Command, Moved, Procedure, ProcedureFailed, Result, Step, require
 from secops.model.text import Text
 
 INCOMPLETE = ".incomplete"
@@ -46,6 +46,10 @@ _SAMPLE_COPY = '{"archive": {"duration": 0, "stats": {"deduplicated_size": 0}}}'
 _SAMPLE_REPOSITORY = '{"repository": {"id": ""}, "encryption": {"mode": ""}, "cache": {"stats": {"unique_csize": 0}}}'
 _AT_ONCE = 200
 """Copies that one command takes out."""
+_READ = re.compile(r"([\d.]+) ([kMGTPEZY]?B) O .* N ")
+_SHARE = re.compile(r"\s*(?:Checking segments |Verifying data )?\s*([\d.]+)%(?: Extracting: |$)")
+_AT_WORK = ("Initializing cache transaction:", "Calculating total archive size", "Saving files cache", "Synchronizing ")
+_UNITS = {f"{letter}B": 1000**power for power, letter in enumerate(("", "k", "M", "G", "T", "P", "E", "Z", "Y"))}
 _NO_REPOSITORY = re.compile(r"Repository [^\n]+ does not exist")
 
 
@@ -78,13 +82,16 @@ class Borg(Engine):
             "copy the source",
             copy,
             changes=True,
+            measure=progress_of,
             conclusive=f"{_NO_REPOSITORY.pattern}|already exists",
             assume=_SAMPLE_COPY,
             timeout_seconds=_LONG_SECONDS,
         )
         if _NO_REPOSITORY.search(made.error_output):
             yield from self.prepare(source, vault, keys)
-            made = yield Step("copy the source at last", copy, changes=True, timeout_seconds=_LONG_SECONDS)
+            made = yield Step(
+                "copy the source at last", copy, changes=True, measure=progress_of, timeout_seconds=_LONG_SECONDS
+            )
         if _FULL.search(made.error_output):
             yield from _give_back_room(repository, made, vault)
         if "already exists" in made.error_output:
@@ -170,8 +177,9 @@ class Borg(Engine):
         repository = _repository(source.host, source, vault, keys)
         read = yield Step(
             "read the copy back",
-            repository.borg("extract", "--dry-run", repository.archive(archive)),
+            repository.borg("extract", "--dry-run", "--progress", repository.archive(archive)),
             assume="-",
+            measure=progress_of,
             timeout_seconds=_LONG_SECONDS,
         )
         yield from _must(repository, read, f"备份 {archive} 读不回来", f"the copy {archive} cannot be read back")
@@ -181,8 +189,9 @@ class Borg(Engine):
         repository = _repository(source.host, source, vault, keys)
         checked = yield Step(
             "check the repository",
-            repository.borg("check", "--repository-only", repository.address),
+            repository.borg("check", "--repository-only", "--progress", repository.address),
             assume="-",
+            measure=progress_of,
             timeout_seconds=_LONG_SECONDS,
         )
         if checked.exit_code == 1 and not checked.ok:
@@ -248,14 +257,31 @@ class Borg(Engine):
         require(made, f"无法建立目录 {into}", f"cannot make the directory {into}")
         restored = yield Step(
             "restore the copy",
-            repository.borg("extract", repository.archive(point.archive), within=into),
+            repository.borg("extract", "--progress", repository.archive(point.archive), within=into),
             changes=True,
+            measure=lambda line: _of_bytes(progress_of(line), point.size_bytes),
             timeout_seconds=_LONG_SECONDS,
         )
         yield from _must(repository, restored, f"恢复 {point.archive} 失败", f"restoring {point.archive} failed")
 
 
 borg = Borg()
+
+
+def progress_of(line: str) -> Moved | None:
+    """What a line of `--progress` says; None for what is no progress. It does not know how much a source holds."""
+    if found := _READ.match(line):
+        return Moved(round(float(found[1]) * _UNITS[found[2]]))
+    if found := _SHARE.match(line):
+        return Moved(percent=float(found[1]))
+    return Moved() if not line.strip() or line.startswith(_AT_WORK) else None
+
+
+def _of_bytes(moved: Moved | None, size_bytes: int) -> Moved | None:
+    """The same as bytes of so many."""
+    if moved is None or moved.percent is None or not size_bytes:
+        return moved
+    return Moved(round(size_bytes * moved.percent / 100), size_bytes)
 
 
 def manifest_of(listed: str) -> Manifest:
@@ -340,7 +366,7 @@ class _Repository:
         when = taken.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
         # Kibibytes per second.
         slow = ("--upload-ratelimit", str(max(1, self.limit_bytes // 1024))) if self.limit_bytes else ()
-        argv = ("--json", *slow, "--timestamp", when, self.archive(archive), ".")
+        argv = ("--json", "--progress", *slow, "--timestamp", when, self.archive(archive), ".")
         return self.borg("create", *argv, within=path, good=(0, 1))
 
     @property

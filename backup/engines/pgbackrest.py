@@ -20,7 +20,17 @@ from typing import Any
 
 from backup.engine import Copied, CopyBroken, Engine, Keys, options_of
 from backup.manifest import Entry, Kind, Manifest, path_text
-from backup.postgresql import Login, Segment, ask, find_programs, first_missing, restore_command, setting
+from backup.postgresql import (
+    MARK,
+    Login,
+    Segment,
+    ask,
+    find_programs,
+    first_missing,
+    make_empty,
+    refuse_earlier,
+    tell_recovery,
+)
 from backup.programs import probe, refuse_missing, with_secret
 from secops.model.city import Asset, AssetKind, Product, Vault
 from secops.model.restore_point import RestorePoint
@@ -36,7 +46,6 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SECRET = "PGBACKREST_REPO1_CIPHER_PASS"  # noqa: S105 - the name of it
 _NO_STANZA, _NO_COPIES, _UNREADABLE = 1, 2, 99
 _EMPTY = '[{"backup": [], "status": {"code": 2}}]'
-_MARK = "SELECT extract(epoch FROM clock_timestamp()), pg_logical_emit_message(true, 'jindun', '')"
 _WRITE = 'umask 077; mkdir -p "${1%/*}" && cat >"$1.new" && mv -f "$1.new" "$1"'
 # What a copy is said to hold, without the key of its files.
 _HOLDS = (
@@ -49,7 +58,6 @@ _COPIED = (
     'told=$(pgbackrest --no-config info --output=json); case $told in *"$1"*) printf %s "$told";; *) exit 1;; esac'
 )
 _NAMED_SEGMENT = re.compile(r"[0-9A-F]{16}/([0-9A-F]{24})-[0-9a-f]{40}")
-_APPEND = 'cat >>"$1/postgresql.auto.conf" && : >"$1/recovery.signal"'
 _LISTED = re.compile(r"pg_data/(.+)=(\{.*\})")
 _MODE = re.compile(r'^mode="([0-7]+)"$', re.MULTILINE)
 
@@ -154,13 +162,9 @@ class Pgbackrest(Engine):
         into: str,
         until: datetime | None = None,
     ) -> Procedure[None]:
-        if until is not None and until < point.taken:
-            raise ProcedureFailed(
-                f"副本取于 {point.taken:%F %T}Z,不能恢复到更早的 {until:%F %T}Z",
-                f"the copy was taken at {point.taken:%F %T}Z and cannot be brought to {until:%F %T}Z before that",
-            )
+        refuse_earlier(point, until)
         here = replace(source, host=host, path=into)
-        yield from _make_empty(host, into)
+        yield from make_empty(host, into)
         copy = _named((yield from _held(here, vault, keys, "list the copies", point.archive, own=True)), point.archive)
         how = ("--type=none", f"--set={copy.label}", f"--tablespace-map-all={into}.tablespaces")
         restored = yield Step(
@@ -182,28 +186,14 @@ class Pgbackrest(Engine):
 
     def make_ready(self, source: Asset, host: str, into: str, until: datetime | None = None) -> Procedure[None]:
         """A copy is ready as it is; with `until` recovery is told where to end, and opens the database there."""
-        if until is None:
-            return
-        told = {
-            "restore_command": restore_command(f"{into}.log"),
-            "recovery_target_time": f"{until.astimezone(UTC):%F %T.%f}+00",
-            "recovery_target_action": "promote",
-        }
-        made = yield Step(
-            "tell recovery where to end",
-            Command(
-                host, ("sh", "-c", _APPEND, "append", into), stdin="".join(setting(*pair) for pair in told.items())
-            ),
-            changes=True,
-            check=Command(host, ("test", "-e", f"{into}/recovery.signal")),
-        )
-        require(made, f"{into} 无法就绪", f"{into} cannot be made ready")
+        if until is not None:
+            yield from tell_recovery(host, into, until)
 
     def bring_log(self, source: Asset, vault: Vault, keys: Keys, taken: datetime) -> Procedure[datetime | None]:
         """The server brings its log by itself; this makes it close the present segment and waits until that is there."""
         chosen = options_of(PgbackrestOptions, source)
         programs = yield from find_programs(source.host, chosen.programs, "psql", "postgresql-client")
-        marked = yield from ask("mark the moment", chosen, source, programs, _MARK, assume="0|0/0\n")
+        marked = yield from ask("mark the moment", chosen, source, programs, MARK, assume="0|0/0\n")
         yield from _check(source, vault, keys)
         return datetime.fromtimestamp(0, UTC) + timedelta(seconds=float(marked[0][0]))
 
@@ -414,18 +404,6 @@ def manifest_of(told: str) -> Manifest:
             mode = int(about.get("mode", usual[1] if usual else "0"), 8)
             entries.append(Entry(path_text(found[1].encode()), kind, mode, int(about.get("size", 0))))
     return Manifest.of(entries)
-
-
-def _make_empty(host: str, into: str) -> Procedure[None]:
-    held = yield Step(
-        "look that the directory is empty",
-        Command(host, ("find", into, "-mindepth", "1", "-print", "-quit"), good_exit_codes=(0, 1)),
-    )
-    require(held, f"无法查看 {into}", f"cannot look into {into}")
-    if found := held.output.strip():
-        raise ProcedureFailed(f"恢复目录 {into} 不为空,有 {found}", f"the directory {into} is not empty: {found}")
-    made = yield Step("make the directory", Command(host, ("mkdir", "-p", "-m", "0700", "--", into)), changes=True)
-    require(made, f"无法建立目录 {into}", f"cannot make the directory {into}")
 
 
 def _fetch_log(source: Asset, vault: Vault, keys: Keys, copy: _Copy, until: datetime) -> Procedure[None]:

@@ -16,17 +16,28 @@ from datetime import UTC, datetime, timedelta
 
 from backup.engine import Copied, CopyBroken, Keys, options_of
 from backup.engines.borg import borg
-from backup.postgresql import Login, Segment, ask, find_programs, first_missing, restore_command, setting, start_of
+from backup.postgresql import (
+    MARK,
+    Login,
+    Segment,
+    ask,
+    find_programs,
+    first_missing,
+    refuse_earlier,
+    start_of,
+    tell_recovery,
+)
 from backup.staging import Staged
 from secops.model.city import Asset, AssetKind, Product, Vault
 from secops.model.restore_point import RestorePoint
-from secops.model.step import Command, Procedure, ProcedureFailed, Step, require, under
+from secops.model.step import Command, Moved, Procedure, ProcedureFailed, Step, require, under
 from secops.model.text import Text
 
 _PACKAGE = "postgresql-client"
 _SHORT_SECONDS = 180.0
 _LONG_SECONDS = 24 * 3600.0
 _ODD = re.compile(r"[^a-z0-9_]")
+_PROGRESS = re.compile(r"(\d+)/(\d+) kB \(\d+%\), .*")
 _LABEL, _NEW_LABEL = "label", "label.new"
 _SAMPLE_LABEL = "START WAL LOCATION: 0/2000028 (file 000000010000000000000002)\n"
 _SAMPLE_FILES = "000000010000000000000002 16777216\n"
@@ -35,11 +46,8 @@ _SERVER = """
     SELECT current_setting('server_version_num'),
         (SELECT count(*) FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')), pg_is_in_recovery()
 """
-_MARK = "SELECT extract(epoch FROM clock_timestamp()), pg_logical_emit_message(true, 'jindun', '')"
-"""A commit after the moment that is told: without one recovery would not know that the moment has come."""
 _REACH = "SELECT pg_current_wal_flush_lsn() - 1"
 """pg_receivewal ends when it is past the place that it is given."""
-_APPEND = 'cat >>"$1/postgresql.auto.conf" && : >"$1/recovery.signal"'
 
 
 class PostgresqlOptions(Login):
@@ -72,12 +80,22 @@ class Postgresql(Staged):
         programs = yield from _programs_for(source, chosen)
         if chosen.log:
             yield from _open_log(source, chosen, programs, keys)
-        how = ("-F", "plain", "-X", "stream", "--checkpoint=fast", "--manifest-checksums=SHA256", "--label=jindun")
+        how = (
+            "-F",
+            "plain",
+            "-X",
+            "stream",
+            "--checkpoint=fast",
+            "--manifest-checksums=SHA256",
+            "--label=jindun",
+            "-P",
+        )
         argv = (f"{programs}/pg_basebackup", "-D", folder, *how, "-d", chosen.connection(source))
         made = yield Step(
             "copy the server",
             chosen.command(source.host, *argv),
             changes=True,
+            measure=progress_of,
             check=Command(source.host, ("test", "-e", f"{folder}/backup_manifest")),
             conclusive="authentication failed|no pg_hba.conf entry|must be superuser or replication role",
             timeout_seconds=_LONG_SECONDS,
@@ -130,7 +148,7 @@ class Postgresql(Staged):
                 f"{source.id} 还没有带日志的副本,请先备份一次",
                 f"no copy of {source.id} has begun a log yet; copy it first",
             )
-        marked = yield from ask("mark the moment", chosen, source, programs, _MARK, _REACH, assume="0|0/0\n0/0\n")
+        marked = yield from ask("mark the moment", chosen, source, programs, MARK, _REACH, assume="0|0/0\n0/0\n")
         reach = datetime.fromtimestamp(0, UTC) + timedelta(seconds=float(marked[0][0]))
         yield from _receive(source, chosen, programs, log, marked[1][0])
         yield from _refuse_gap(source.host, log, start, "look that the log is unbroken")
@@ -153,11 +171,7 @@ class Postgresql(Staged):
         into: str,
         until: datetime | None = None,
     ) -> Procedure[None]:
-        if until is not None and until < point.taken:
-            raise ProcedureFailed(
-                f"副本取于 {point.taken:%F %T}Z,不能恢复到更早的 {until:%F %T}Z",
-                f"the copy was taken at {point.taken:%F %T}Z and cannot be brought to {until:%F %T}Z before that",
-            )
+        refuse_earlier(point, until)
         yield from borg.restore(source, point, vault, keys, host, into)
         if until is None:
             return
@@ -178,21 +192,8 @@ class Postgresql(Staged):
 
     def make_ready(self, source: Asset, host: str, into: str, until: datetime | None = None) -> Procedure[None]:
         """A copy is ready as it is; with `until` recovery is told where to end."""
-        if until is None:
-            return
-        told = {
-            "restore_command": restore_command(f"{into}.log"),
-            "recovery_target_time": f"{until.astimezone(UTC):%F %T.%f}+00",
-            "recovery_target_action": "promote",
-        }
-        settings = "".join(setting(name, value) for name, value in told.items())
-        made = yield Step(
-            "tell recovery where to end",
-            Command(host, ("sh", "-c", _APPEND, "append", into), stdin=settings),
-            changes=True,
-            check=Command(host, ("test", "-e", f"{into}/recovery.signal")),
-        )
-        require(made, f"{into} 无法就绪", f"{into} cannot be made ready")
+        if until is not None:
+            yield from tell_recovery(host, into, until)
 
     def expire(self, source: Asset, vault: Vault, keys: Keys, host: str, archives: Sequence[str]) -> Procedure[None]:
         """With the copies go the states of the log that end before every copy that is left begins."""
@@ -209,6 +210,13 @@ class Postgresql(Staged):
 
 
 postgresql = Postgresql()
+
+
+def progress_of(line: str) -> Moved | None:
+    """What a line of `pg_basebackup --progress` says; None for other lines."""
+    if found := _PROGRESS.fullmatch(line.strip()):
+        return Moved(int(found[1]) * 1024, int(found[2]) * 1024)
+    return None
 
 
 def _log(source: Asset, keys: Keys) -> str:

@@ -21,7 +21,7 @@ from backup.programs import probe, refuse_missing
 from backup.ssh import ssh_argv
 from secops.model.city import Asset, AssetKind, Vault
 from secops.model.restore_point import RestorePoint
-from secops.model.step import Command, Procedure, ProcedureFailed, Result, Step, require
+from secops.model.step import Command, Moved, Procedure, ProcedureFailed, Result, Step, require
 from secops.model.text import Text
 
 _SHORT_SECONDS = 180.0
@@ -83,6 +83,7 @@ class Restic(Engine):
             "copy the source",
             repository.create(archive, source.path, taken),
             changes=True,
+            measure=progress_of,
             assume=_SAMPLE_SUMMARY,
             timeout_seconds=_LONG_SECONDS,
         )
@@ -238,7 +239,10 @@ class _Repository:
     def create(self, archive: str, path: str, taken: datetime) -> Command:
         """Copy the directory."""
         when = taken.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        return self.restic("backup", "--json", "--host", _HOST, "--time", when, "--tag", f"archive={archive}", path)
+        # Its progress is told when it is not quiet, and without a terminal only as often a second as it is told.
+        copying = self.restic("backup", "--json", "--host", _HOST, "--time", when, "--tag", f"archive={archive}", path)
+        argv = (word for word in copying.argv[1:] if word != "-q")
+        return replace(copying, argv=("env", "RESTIC_PROGRESS_FPS=2", *argv))
 
     def _sftp(self) -> str:
         where = urlsplit(self.address.removeprefix("sftp:"))
@@ -334,6 +338,14 @@ def _mark_incomplete(repository: _Repository, archive: str, made: Result) -> Pro
         f"备份不完整,{len(unread)} 个文件未能读取:{listed}",
         f"the copy is incomplete, {len(unread)} files could not be read: {listed}",
     )
+
+
+def progress_of(line: str) -> Moved | None:
+    """What a line of `backup --json` says of its progress; None for other lines."""
+    said = next(_told(line), None)
+    if said is None or said.get("message_type") != "status":
+        return None
+    return Moved(int(said.get("bytes_done", 0)), int(said.get("total_bytes", 0)))
 
 
 def _summary(output: str) -> dict[str, Any]:

@@ -1,11 +1,15 @@
 """A run as a person sees it: its steps while it goes on, its end, its plan."""
 
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.filesize import decimal
+from rich.progress_bar import ProgressBar
 from rich.status import Status
+from rich.table import Table
 from rich.text import Text as Shown
 
 from playbooks.approvals import Approval, Approver
@@ -14,8 +18,9 @@ from playbooks.records import StepRecord, StepState
 from playbooks.schema import PlaybookSpec, StepSpec
 from secops.cli.run_words import ENTRIES, HOWS
 from secops.cli.tables import console, fill, plain, table
-from secops.execution.executor import How
+from secops.execution.executor import Advanced, How
 from secops.execution.journal import Entry, Kind, Run, RunState
+from secops.model.step import Moved
 from secops.model.text import Text
 from secops.service.home import Home
 from secops.service.packing import pack_path
@@ -105,6 +110,32 @@ def _told(entry: Entry) -> str:
             return ", ".join(f"{key}={value}" for key, value in body.items() if isinstance(value, str))
 
 
+def advance(advanced: Advanced, seconds: float) -> Table:
+    """A bar, the bytes so far and their rate; the bar only moves to and fro when nobody knows how much there is."""
+    moved = advanced.moved
+    share = moved.percent
+    if share is None and moved.total_bytes:
+        share = min(100.0, 100 * moved.done_bytes / moved.total_bytes)
+    made = Table.grid(padding=(0, 1))
+    made.add_row(
+        Shown(f"  {advanced.path}"),
+        ProgressBar(100, share or 0.0, width=24, pulse=share is None),
+        Shown(_advance_words(moved, share, seconds), style="dim"),
+    )
+    return made
+
+
+def _advance_words(moved: Moved, share: float | None, seconds: float) -> str:
+    words = [f"{share:.0f} %"] if share is not None else []
+    if moved.done_bytes:
+        unknown = say(zh="总量未知", en="total unknown")
+        total = decimal(moved.total_bytes) if moved.total_bytes else ""
+        words.append(f"{decimal(moved.done_bytes)} / {total}" if total else f"{decimal(moved.done_bytes)}, {unknown}")
+        if seconds > 0:
+            words.append(f"{decimal(round(moved.done_bytes / seconds))}/s")
+    return "  ".join(words)
+
+
 class StepLines:
     """Prints a line for each step that ends; shows the running one where there is a terminal."""
 
@@ -112,6 +143,7 @@ class StepLines:
         self._console = screen
         self._title = title
         self._names: dict[str, str] = {}
+        self._began: dict[str, float] = {}
         self._status: Status = screen.status("")
 
     def __enter__(self) -> Self:
@@ -132,6 +164,10 @@ class StepLines:
             self._status.update(Shown(f"  {self._names[step.id]} …"))
         elif isinstance(progress, StepRecord):
             self._console.print(self._line(progress))
+        elif isinstance(progress, Advanced):
+            if progress.moved != Moved():
+                began = self._began.setdefault(progress.path, time.monotonic())
+                self._status.update(advance(progress, time.monotonic() - began))
         else:
             self._status.update(Shown(f"  {progress.path}"))
 

@@ -20,8 +20,9 @@ from typing import Any, TypeVar
 import orjson
 
 from secops.execution.journal import Journal, Kind, Mode
+from secops.execution.output import overheard
 from secops.execution.runner import Runner
-from secops.model.step import Effect, Procedure, Result, Step, Trouble
+from secops.model.step import Effect, Moved, Procedure, Result, Step, Trouble
 from secops.model.text import Text
 from secops.support.errors import Incomplete
 from secops.support.language import say
@@ -110,11 +111,24 @@ class Performed:
     how: How
 
 
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """What an observer is told while a step goes on. Nothing of it is kept."""
+
+    path: str
+    step: Step
+    moved: Moved
+
+
 def ignore_boundary(boundary: Boundary, path: str) -> None:
     """Nobody watches the boundaries outside of crash tests."""
 
 
 def _ignore_performed(performed: Performed) -> None:
+    """Nobody watches."""
+
+
+def _ignore_advanced(advanced: Advanced) -> None:
     """Nobody watches."""
 
 
@@ -130,6 +144,7 @@ class Executor:
         runner: Runner,
         *,
         on_performed: Callable[[Performed], None] = _ignore_performed,
+        on_advanced: Callable[[Advanced], None] = _ignore_advanced,
         at_boundary: Callable[[Boundary, str], None] = ignore_boundary,
     ) -> None:
         self._journal = journal
@@ -138,6 +153,7 @@ class Executor:
         self._rehearsal = mode is Mode.REHEARSAL
         self._runner = runner
         self._on_performed = on_performed
+        self._on_advanced = on_advanced
         self._at_boundary = at_boundary
         self._assumed_changes = 0
         self._lock = threading.Lock()
@@ -213,7 +229,7 @@ class Executor:
             self._assumed_changes += 1
             return self._conclude(path, step, digest, Result(ok=True, output=step.assume), How.ASSUMED)
         # A probe after an assumed change may look for what only the change would have made.
-        seen = self._probe(step, step.effect, deadline)
+        seen = self._attend(path, step, deadline)
         if seen.ok or not step.assume:
             return self._conclude(path, step, digest, seen, How.PERFORMED)
         return self._conclude(path, step, digest, Result(ok=True, output=step.assume), How.ASSUMED)
@@ -226,7 +242,7 @@ class Executor:
             intent = {"input": digest, "attempt": attempt, "changes": step.changes, "effect": _plain(step.effect)}
             self._journal.append(self._run, self._token, Kind.INTENT, path, intent)
             self._at_boundary(Boundary.AFTER_INTENT, path)
-            result = self._attempt(step, step.effect, deadline)
+            result = self._attend(path, step, deadline)
             self._at_boundary(Boundary.AFTER_EFFECT, path)
             delay = retry.delay_after(attempt)
             last = result.ok or attempt >= retry.attempts or step.irreversible or _conclusive(step, result)
@@ -243,6 +259,21 @@ class Executor:
 
     def _probe(self, step: Step, effect: Effect, deadline: float) -> Result:
         return self._attempt(step, effect, deadline)
+
+    def _attend(self, path: str, step: Step, deadline: float) -> Result:
+        """Perform the effect, and tell how far it is when the step knows how to read that."""
+        measure = step.measure
+        if measure is None:
+            return self._attempt(step, step.effect, deadline)
+
+        def overhear(line: str) -> bool:
+            moved = measure(line)
+            if moved is not None:
+                self._on_advanced(Advanced(path, step, moved))
+            return moved is not None
+
+        with overheard(overhear):
+            return self._attempt(step, step.effect, deadline)
 
     def _attempt(self, step: Step, effect: Effect, deadline: float) -> Result:
         left = deadline - time.monotonic()

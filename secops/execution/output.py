@@ -1,6 +1,9 @@
 """What a program wrote, kept up to a limit, and the result that its end amounts to."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from secops.execution.runner import failure
 from secops.model.step import Command, Result, Trouble
@@ -12,18 +15,56 @@ NOT_FOUND = 127
 """The exit code by which shells, `env` and `timeout` say that there is no such program."""
 
 
+Overhears = Callable[[str], bool]
+"""Is told each line of a program that runs, without its end; whether the line was for it and is to be kept nowhere."""
+_overhears: ContextVar[Overhears | None] = ContextVar("overhears", default=None)
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_LONGEST_LINE_BYTES = 1 << 16
+
+
+@contextmanager
+def overheard(by: Overhears) -> Iterator[None]:
+    """Whatever this thread runs meanwhile, by whichever runner, is overheard."""
+    token = _overhears.set(by)
+    try:
+        yield
+    finally:
+        _overhears.reset(token)
+
+
 class Output:
     """Gathers one stream."""
 
-    __slots__ = ("_chunks", "_room", "dropped_bytes")
+    __slots__ = ("_chunks", "_open_line", "_overhears", "_room", "dropped_bytes")
 
     def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
         self._chunks: list[bytes] = []
         self._room = limit_bytes
+        self._overhears = _overhears.get()
+        self._open_line = b""
         self.dropped_bytes = 0
 
     def add(self, chunk: bytes) -> None:
-        """Keep what fits."""
+        """Keep what fits, and is not for who overhears."""
+        if self._overhears:
+            for piece in self._lines(chunk):
+                if not self._overhears(piece.decode(errors="replace").rstrip("\r\n")):
+                    self._keep(piece)
+            return
+        self._keep(chunk)
+
+    def _lines(self, chunk: bytes) -> Iterator[bytes]:
+        """The lines that ended, each with its end; the open one is held back, unless it is long."""
+        text, start = self._open_line + chunk, 0
+        for end in _LINE_END.finditer(text):
+            yield text[start : end.end()]
+            start = end.end()
+        self._open_line = text[start:]
+        if len(self._open_line) > _LONGEST_LINE_BYTES:
+            self._keep(self._open_line)
+            self._open_line = b""
+
+    def _keep(self, chunk: bytes) -> None:
         if len(chunk) <= self._room:
             self._chunks.append(chunk)
             self._room -= len(chunk)
@@ -34,6 +75,10 @@ class Output:
 
     def text(self) -> str:
         """As UTF-8; what is not becomes the replacement character."""
+        if self._overhears and self._open_line:
+            last, self._open_line = self._open_line, b""
+            if not self._overhears(last.decode(errors="replace").rstrip("\r\n")):
+                self._keep(last)
         return b"".join(self._chunks).decode(errors="replace")
 
 

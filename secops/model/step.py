@@ -137,6 +137,17 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """How far a program says that it is."""
+
+    done_bytes: int = 0
+    total_bytes: int = 0
+    """0: it does not know."""
+    percent: float | None = None
+    """Of what it is at, for programs that tell no bytes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One effect and what the executor must know to perform, rehearse and resume it."""
 
@@ -156,6 +167,9 @@ class Step:
     assume: str = ""
     """The output that a rehearsal goes on with in place of performing a changing effect."""
     timeout_seconds: float = 30.0
+    measure: Callable[[str], Moved | None] | None = None
+    """What a line of the running program says of its progress, None for other lines. Lines of progress are neither in
+    the result nor in the journal."""
 
 
 Returned = TypeVar("Returned", covariant=True)

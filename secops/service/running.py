@@ -194,6 +194,7 @@ def _go_on(home: Home, playbook: Playbook, run: Run, token: int, watchers: Watch
             run.mode,
             home.runners,
             on_performed=on_performed,
+            on_advanced=watchers.on_progress,
             at_boundary=watchers.at_boundary,
         )
 

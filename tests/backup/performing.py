@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 import pytest
 
 from secops.execution.dialogue import DialogueRunner
-from secops.execution.executor import Allowance, Boundary, Executor, How, Performed
+from secops.execution.executor import Advanced, Allowance, Boundary, Executor, How, Performed
 from secops.execution.fetch import FetchRunner
 from secops.execution.journal import Journal, Mode, Run
 from secops.execution.local import LocalRunner
@@ -51,7 +51,9 @@ class Performing:
         folder: Path,
         scanner: Performs[Rescan] = NO_SCANNER,
         ledgers: Performs[Consult | Enter] | None = None,
+        on_advanced: Callable[[Advanced], None] = lambda advanced: None,
     ) -> None:
+        self._on_advanced = on_advanced
         local = LocalRunner(Secrets(folder))
         fetch = FetchRunner(lambda host, port: host == LOOPBACK)
         self._runners = Runners(local, local, DialogueRunner(), fetch, scanner, ledgers, sql=SqlRunner())
@@ -85,6 +87,7 @@ class Performing:
             run.mode,
             self._runners,
             on_performed=self.performed.append,
+            on_advanced=self._on_advanced,
             at_boundary=at_boundary,
         )
 
@@ -101,6 +104,22 @@ class Performing:
         with pytest.raises(Interrupted):
             self._executor(run, at_boundary).run("s", plan(), _ALLOWANCE)
         return self._executor(run).run("s", plan(), _ALLOWANCE)
+
+    def interrupt_everywhere(self, plan: Callable[[], Procedure[Returned]], boundary: Boundary) -> Returned:
+        """Run what `plan` gives and resume it until it ends, as if killed at that boundary of each of its steps."""
+        run = self._begin(Mode.REAL)
+        killed: set[str] = set()
+
+        def at_boundary(reached: Boundary, path: str) -> None:
+            if reached is boundary and path not in killed:
+                killed.add(path)
+                raise Interrupted
+
+        while True:
+            try:
+                return self._executor(run, at_boundary).run("s", plan(), _ALLOWANCE)
+            except Interrupted:
+                continue
 
     @property
     def changed(self) -> list[str]:

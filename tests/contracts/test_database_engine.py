@@ -272,15 +272,13 @@ def test_staging_is_cleared(bench: Bench) -> None:
     assert files_below(bench.shelf.folder / "state" / "staging") == []
 
 
-def test_a_copy_that_was_killed_anywhere_is_taken_up_again(bench: Bench) -> None:
+@pytest.mark.parametrize("boundary", [Boundary.AFTER_INTENT, Boundary.AFTER_EFFECT])
+def test_a_copy_that_is_killed_at_every_step_is_taken_up_again(bench: Bench, boundary: Boundary) -> None:
     bench.copy()
     bench.write()
-    bench.copy()
-    for number, step in enumerate(list(bench.performing.changed)):
-        boundary = (Boundary.AFTER_INTENT, Boundary.AFTER_EFFECT)[number % 2]
-        taken = moment()
-        copied = bench.performing.interrupt_and_resume(lambda at=taken: bench.copying(at), boundary, step)
-        assert copied.point.archive in bench.run("points"), f"killed {boundary} of {step}"  # type: ignore[operator]
+    taken = moment()
+    copied = bench.performing.interrupt_everywhere(lambda: bench.copying(taken), boundary)
+    assert bench.run("points")[1:] == (copied.point.archive,)  # type: ignore[index]
     bench.run("read_check", copied.point.archive)
     assert bench.database.notes_in(bench.restore(copied)) == bench.database.notes()
 
