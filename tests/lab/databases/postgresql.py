@@ -67,6 +67,11 @@ class PostgresqlServer(RunningDatabase):
         if engine == "pgbackrest":
             settings = f"{keys.state_directory}/pgbackrest/{asset}.conf"
             self.archive_by(f"pgbackrest --config={settings} --stanza={asset} archive-push %p")
+        if engine == "barman":
+            roles = "pg_read_all_settings, pg_read_all_stats, pg_checkpoint"
+            functions = "pg_backup_start(text, boolean), pg_backup_stop(boolean), pg_switch_wal()"
+            self.ask(f"GRANT {roles} TO {ACCOUNT}")
+            self.ask(f"GRANT EXECUTE ON FUNCTION {functions}, pg_create_restore_point(text) TO {ACCOUNT}")
 
     def answers(self) -> bool:
         """Whether it takes questions."""
