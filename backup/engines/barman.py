@@ -40,6 +40,8 @@ _SHORT_SECONDS = 180.0
 _LONG_SECONDS = 24 * 3600.0
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _DONE = "DONE"
+_NO_REPOSITORY = 3
+"""How the look ends where none is."""
 _UNDER = (
     'umask 077; mkdir -p "${1%/*}" && { cat; echo "barman_user = $(id -un)"; } >"$1.$$" && mv -f "$1.$$" "$1" && shift'
 )
@@ -54,7 +56,6 @@ barman -q -c "$conf" switch-wal --archive --archive-timeout 120 "$server" || { c
 """
 """A receiver of our own unless one is running, for as long as the rest takes. Barman's own `--stop` sends it a signal
 that shells have their background ignore, and left alone its child would stream on."""
-_COPY = _STREAM + 'barman -q -c "$conf" backup --immediate-checkpoint --wait --wait-timeout 3600 "$server"'
 _DESCRIBE = """
 [ -d "$1/base" ] || exit 3
 for name in "$1"/base/*/archive; do
@@ -62,9 +63,14 @@ for name in "$1"/base/*/archive; do
   place=${name%/archive}; echo "archive=$(cat "$name")"; echo "id=${place##*/}"
   grep -E '^(status|begin_time|begin_wal|end_wal|size)=' "$place/backup.info"; echo
 done"""
+_COPY = (
+    _STREAM
+    + 'barman -q -c "$conf" backup --immediate-checkpoint --wait --wait-timeout 3600 "$server" >&2 || exit'
+    + _DESCRIBE
+)
 _COPIED = (
-    'cd "$1/base" && for name in $(grep -lFx -e "$2" */archive); do grep -qx status=DONE "${name%/*}/backup.info" '
-    "&& exit 0; done; exit 1"
+    '(cd "$1/base" && for name in $(grep -lFx -e "$2" */archive); do grep -qx status=DONE "${name%/*}/backup.info" '
+    "&& exit 0; done; exit 1) || exit 1" + _DESCRIBE
 )
 _NOTE = """
 cd "$1/wals" && touch ../segments && cut -c67- ../segments | LC_ALL=C sort >../segments.known &&
@@ -111,12 +117,13 @@ class Barman(Engine):
         """What Barman began and did not finish is deleted first, since nobody would take it up."""
         refuse_name(archive)
         programs = yield from _open(source, vault, keys)
-        held = yield from _held(source, vault, "look what the vault holds", archive, unfinished=True)
+        held = yield from _held(source, vault, "look what the vault holds", unfinished=True)
         seconds = 0.0
         if not any(copy.archive == archive and copy.whole for copy in held):
             for broken in (copy for copy in held if not copy.whole):
                 yield from _delete(source, vault, keys, broken)
-            seconds = yield from self._copy(source, vault, keys, programs, archive)
+            made = yield from self._copy(source, vault, keys, programs, archive)
+            seconds, held = made.seconds, _copies_in(made.output)
         noted = yield Step(
             "note the hashes of the log",
             Command(source.host, ("bash", "-c", f"set -o pipefail; {_NOTE}", "note", _repository(source, vault))),
@@ -124,25 +131,26 @@ class Barman(Engine):
             timeout_seconds=_LONG_SECONDS,
         )
         require(noted, f"无法记下 {source.id} 的日志", f"the log of {source.id} cannot be noted")
-        copy = _named((yield from _held(source, vault, "measure the copy", archive)), archive)
+        copy = _named([copy for copy in held if copy.whole], archive)
         manifest = yield from _manifest(source, vault, copy)
         return Copied(archive, taken, copy.size_bytes, seconds, manifest=manifest)
 
-    def _copy(self, source: Asset, vault: Vault, keys: Keys, programs: str, archive: str) -> Procedure[float]:
+    def _copy(self, source: Asset, vault: Vault, keys: Keys, programs: str, archive: str) -> Procedure[Result]:
         chosen = options_of(BarmanOptions, source)
         # Barman waits for WAL to arrive, and a server that is idle has none.
         yield from ask("mark the moment", chosen, source, programs, MARK, assume="0|0/0\n", changes=True)
         repository = _repository(source, vault)
-        copying = _streaming(source, vault, keys, programs, _COPY)
+        copying = _streaming(source, vault, keys, programs, _COPY, repository)
         made = yield Step(
             "copy the server",
             replace(copying, env={"JINDUN_ARCHIVE": archive}),
             changes=True,
             check=Command(source.host, ("sh", "-c", _COPIED, "copied", repository, archive)),
+            assume=_sample(archive),
             timeout_seconds=_LONG_SECONDS,
         )
         _must(made, source, f"备份 {source.id} 失败", f"copying {source.id} failed")
-        return made.seconds
+        return made
 
     def points(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[tuple[str, ...]]:
         held = yield from _held(source, vault, "list the copies")
@@ -338,9 +346,9 @@ def _command(source: Asset, vault: Vault, keys: Keys, verb: str, *argv: str, pro
     return Command(source.host, ("sh", "-c", f'{_UNDER} && exec "$@"', "under", path, *words), stdin=settings)
 
 
-def _streaming(source: Asset, vault: Vault, keys: Keys, programs: str, script: str) -> Command:
+def _streaming(source: Asset, vault: Vault, keys: Keys, programs: str, script: str, *argv: str) -> Command:
     path = f"{keys.state_directory}/barman/{source.id}.conf"
-    argv = ("sh", "-c", f'{_UNDER} && exec sh -c "$0" stream "$@"', script, path, path, source.id)
+    argv = ("sh", "-c", f'{_UNDER} && exec sh -c "$0" stream "$@"', script, path, path, source.id, *argv)
     return Command(source.host, argv, stdin=_settings(source, vault, keys, programs))
 
 
@@ -352,21 +360,30 @@ def _programs(source: Asset) -> Procedure[str]:
 def _held(
     source: Asset, vault: Vault, name: str, assumed: str = "", *, unfinished: bool = False
 ) -> Procedure[list[_Copy]]:
-    """The copies in the vault that bear a name of ours, oldest first; in a rehearsal that has assumed one, that."""
-    sample = f"archive={assumed}\nid=20260101T000000\nstatus={_DONE}\n" if assumed else "\n"
+    """The copies in the vault that bear a name of ours, oldest first.
+
+    In a rehearsal that has assumed a copy, `assumed` is there when the vault cannot be asked.
+    """
     told = yield Step(
         name,
         Command(source.host, ("sh", "-c", _DESCRIBE, "describe", _repository(source, vault))),
-        assume=sample,
+        assume=_sample(assumed) if assumed else "\n",
         timeout_seconds=_SHORT_SECONDS,
     )
-    if told.exit_code == 3:
+    if told.exit_code == _NO_REPOSITORY:
         raise ProcedureFailed(
             f"备份库 {vault.id} 中没有 {source.id} 的存储", f"vault {vault.id} has no repository of {source.id}"
         )
     require(told, f"无法列出备份库 {vault.id}", f"cannot list vault {vault.id}")
-    found = [_copy_in(block) for block in told.output.split("\n\n") if block.strip()]
-    return sorted((copy for copy in found if copy.whole or unfinished), key=lambda copy: copy.id)
+    return [copy for copy in _copies_in(told.output) if copy.whole or unfinished]
+
+
+def _sample(archive: str) -> str:
+    return f"archive={archive}\nid=20260101T000000\nstatus={_DONE}\n"
+
+
+def _copies_in(told: str) -> list[_Copy]:
+    return sorted((_copy_in(block) for block in told.split("\n\n") if block.strip()), key=lambda copy: copy.id)
 
 
 def _copy_in(block: str) -> _Copy:

@@ -47,8 +47,7 @@ _SAMPLE_REPOSITORY = '{"repository": {"id": ""}, "encryption": {"mode": ""}, "ca
 _AT_ONCE = 200
 """Copies that one command takes out."""
 _READ = re.compile(r"([\d.]+) ([kMGTPEZY]?B) O .* N ")
-_SHARE = re.compile(r"\s*(?:Checking segments |Verifying data )?\s*([\d.]+)%(?: Extracting: |$)")
-_AT_WORK = ("Initializing cache transaction:", "Calculating total archive size", "Saving files cache", "Synchronizing ")
+_SHARE = re.compile(r"\s*(?:Checking segments |Verifying data )?\s*([\d.]+)%(?: Extracting: |\s*$)")
 _UNITS = {f"{letter}B": 1000**power for power, letter in enumerate(("", "k", "M", "G", "T", "P", "E", "Z", "Y"))}
 _NO_REPOSITORY = re.compile(r"Repository [^\n]+ does not exist")
 
@@ -257,7 +256,7 @@ class Borg(Engine):
         require(made, f"无法建立目录 {into}", f"cannot make the directory {into}")
         restored = yield Step(
             "restore the copy",
-            repository.borg("extract", "--progress", repository.archive(point.archive), within=into),
+            repository.borg("extract", "--progress", "--sparse", repository.archive(point.archive), within=into),
             changes=True,
             measure=lambda line: _of_bytes(progress_of(line), point.size_bytes),
             timeout_seconds=_LONG_SECONDS,
@@ -269,12 +268,15 @@ borg = Borg()
 
 
 def progress_of(line: str) -> Moved | None:
-    """What a line of `--progress` says; None for what is no progress. It does not know how much a source holds."""
+    """What a line of `--progress` says; None for what is no progress. It does not know how much a source holds.
+
+    Whatever it says to be overwritten is of what it is at, and no remark on the copy.
+    """
     if found := _READ.match(line):
         return Moved(round(float(found[1]) * _UNITS[found[2]]))
     if found := _SHARE.match(line):
         return Moved(percent=float(found[1]))
-    return Moved() if not line.strip() or line.startswith(_AT_WORK) else None
+    return Moved() if line.endswith("\r") or not line.strip() else None
 
 
 def _of_bytes(moved: Moved | None, size_bytes: int) -> Moved | None:

@@ -47,7 +47,10 @@ class Restic(Engine):
     kinds = frozenset({AssetKind.FILE_TREE})
     needs = ("restic", "env", "find", "mkdir", "mv", "rm")
 
-    loses = Text("不是 UTF-8 的符号链接目标", "targets of symbolic links that are not UTF-8")
+    loses = Text(
+        "不是 UTF-8 的符号链接目标;稀疏文件的空洞(内容不变)",
+        "targets of symbolic links that are not UTF-8, and the holes of sparse files, whose content stays",
+    )
 
     def prepare(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[None]:
         repository = _repository(source.host, source, vault, keys)

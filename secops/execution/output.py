@@ -16,7 +16,8 @@ NOT_FOUND = 127
 
 
 Overhears = Callable[[str], bool]
-"""Is told each line of a program that runs, without its end; whether the line was for it and is to be kept nowhere."""
+"""Is told each line of a program that runs, with its end (`\r`, `\n`, both or none); whether the line was for it and
+is to be kept nowhere."""
 _overhears: ContextVar[Overhears | None] = ContextVar("overhears", default=None)
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _LONGEST_LINE_BYTES = 1 << 16
@@ -48,7 +49,7 @@ class Output:
         """Keep what fits, and is not for who overhears."""
         if self._overhears:
             for piece in self._lines(chunk):
-                if not self._overhears(piece.decode(errors="replace").rstrip("\r\n")):
+                if not self._overhears(piece.decode(errors="replace")):
                     self._keep(piece)
             return
         self._keep(chunk)
@@ -77,7 +78,7 @@ class Output:
         """As UTF-8; what is not becomes the replacement character."""
         if self._overhears and self._open_line:
             last, self._open_line = self._open_line, b""
-            if not self._overhears(last.decode(errors="replace").rstrip("\r\n")):
+            if not self._overhears(last.decode(errors="replace")):
                 self._keep(last)
         return b"".join(self._chunks).decode(errors="replace")
 

@@ -168,8 +168,8 @@ class Step:
     """The output that a rehearsal goes on with in place of performing a changing effect."""
     timeout_seconds: float = 30.0
     measure: Callable[[str], Moved | None] | None = None
-    """What a line of the running program says of its progress, None for other lines. Lines of progress are neither in
-    the result nor in the journal."""
+    """What a line of the running program, with its end, says of its progress, None for other lines. Lines of progress
+    are neither in the result nor in the journal."""
 
 
 Returned = TypeVar("Returned", covariant=True)

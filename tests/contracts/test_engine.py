@@ -1,8 +1,11 @@
 """What every engine for file trees must do. A new engine is one file in `backup/engines/`; this suite finds it."""
 
+import os
 import random
 import shutil
+import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,6 +93,58 @@ def test_what_is_restored_is_what_was_copied(
     assert lost == (["dangling"] if engine.loses else []), "what is lost is a link to what is no UTF-8, and is told"
     assert into.stat().st_mode == shelf.tree.stat().st_mode
     assert list(home.iterdir()) == [], "an engine keeps its state where it is told"
+
+
+def test_what_only_the_file_system_knows_is_kept_or_told_as_lost(
+    engine: Engine, performing: Performing, shelf: Shelf, tmp_path: Path
+) -> None:
+    make_peculiar(shelf.tree)
+    copy(performing, engine, shelf)
+    restore(performing, engine, shelf, "one", tmp_path / "again")
+    there, found = peculiarities(shelf.tree), peculiarities(tmp_path / "again")
+    lost = {name for name, value in there.items() if found[name] != value}
+    assert there["holes"] and lost == ({"holes"} if engine.loses else set())
+
+
+def make_peculiar(tree: Path) -> None:
+    """Hard links, a file with a hole, old times, and as far as this place allows attributes, an ACL and an owner."""
+    (tree / "linked").write_text("one file")
+    os.link(tree / "linked", tree / "odd\nname")
+    with (tree / "holey").open("wb") as file:
+        file.seek(64 << 20)
+        file.write(b"end")
+    (tree / "marked").write_text("津盾")
+    with suppress(OSError):
+        os.setxattr(tree / "marked", "user.origin", b"portal\x00\xff")
+    with suppress(OSError):
+        os.setxattr(tree / "marked", "system.posix_acl_access", _LET_NOBODY_READ)
+    with suppress(PermissionError):
+        os.chown(tree / "marked", 12345, 23456)
+    os.utime(tree / "marked", ns=(1_000_000_000, 1_234_567_891_123_456_000))
+
+
+_LET_NOBODY_READ = struct.pack(
+    "<I" + "HHI" * 5,
+    2,
+    *(1, 6, 2**32 - 1),
+    *(2, 4, 65534),
+    *(4, 4, 2**32 - 1),
+    *(16, 4, 2**32 - 1),
+    *(32, 0, 2**32 - 1),
+)
+"""An ACL as the kernel takes it: owner rw, user 65534 r, group r, mask r, others nothing."""
+
+
+def peculiarities(tree: Path) -> dict[str, object]:
+    """What stands beside content and mode."""
+    marked, holey = tree / "marked", (tree / "holey").stat()
+    return {
+        "links": (tree / "linked").samefile(tree / "odd\nname"),
+        "holes": holey.st_blocks * 512 < holey.st_size // 2,
+        "owner": (marked.stat().st_uid, marked.stat().st_gid),
+        "time": marked.stat().st_mtime_ns,
+        "attributes": {name: os.getxattr(marked, name) for name in os.listxattr(marked)},
+    }
 
 
 def test_every_copy_stays_what_it_was(engine: Engine, performing: Performing, shelf: Shelf, tmp_path: Path) -> None:

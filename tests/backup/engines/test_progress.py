@@ -20,13 +20,14 @@ from tests.backup.shelf import FIRST, make_shelf
 @pytest.mark.parametrize(
     ("line", "moved"),
     [
-        ("1.28 GB O 1.10 GB C 963.20 MB D 1 N 12 % N odd          ", Moved(1_280_000_000)),
+        ("1.28 GB O 1.10 GB C 963.20 MB D 1 N 12 % N odd          \r", Moved(1_280_000_000)),
         ("0 B O 0 B C 0 B D 0 N src", Moved(0)),
-        (" 13.9% Extracting: src/f", Moved(percent=13.9)),
-        ("Checking segments 16.7%", Moved(percent=16.7)),
-        ("./page: file changed while we backed it up", None),
+        (" 13.9% Extracting: src/f\r", Moved(percent=13.9)),
+        ("Checking segments 16.7%\r", Moved(percent=16.7)),
+        ("./page: file changed while we backed it up\n", None),
         ("Data integrity error: Segment entry checksum mismatch [segment 4, offset 8]", None),
-        ("12.5% of the time", None),
+        ("12.5% of the time\n", None),
+        ("Saving chunks cache\r", Moved()),
     ],
 )
 def test_what_borg_says(line: str, moved: Moved | None) -> None:
