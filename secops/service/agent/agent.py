@@ -147,7 +147,7 @@ class Agent:
         async with asyncio.TaskGroup() as tasks:
             for member in self.cluster.members:
                 tasks.create_task(self._sights.watch(member.name))
-            for part in (self._look_at_own(), self._notice(), self._send(), self._turns()):
+            for part in (self._look_at_own(), self._look_at_entry(), self._notice(), self._send(), self._turns()):
                 tasks.create_task(part)
 
     async def settle(self) -> None:
@@ -227,12 +227,16 @@ class Agent:
             began = self._clock()
             if self._own:
                 self._note_status(began, await self._in_thread(self._ask_status))
-            if self._entry and self._hands.entry and not self._entry_doer.busy:
-                leads_to = await self._in_thread(self._ask_entry)
-                if leads_to != self._leads_to:
-                    self._leads_to = leads_to
-                    self._wake.set()
             await asyncio.sleep(max(0.01, EVERY_SECONDS - (self._clock() - began)))
+
+    async def _look_at_entry(self) -> None:
+        """Not behind the member, which may be slow to say what it does."""
+        while self._entry and self._hands.entry:
+            leads_to = await self._in_thread(self._ask_entry)
+            if leads_to != self._leads_to:
+                self._leads_to = leads_to
+                self._wake.set()
+            await asyncio.sleep(EVERY_SECONDS)
 
     def _note_status(self, asked_at: float, status: MemberStatus) -> None:
         before = self._status[1] if self._status else None
