@@ -13,6 +13,7 @@ from backup.failover.situation import ActKind, MemberState, Seen
 from secops.lab import faults
 from secops.lab.inside import inside_namespace
 from secops.lab.places import CENTRES, CLIENT, DATABASE, POSTGRESQL_PORT, Lab, address, local_dsn
+from secops.model.step import ProcedureFailed
 from secops.support.postgresql_wire import Wire
 from tests.lab.three_centres import standing_lab
 from tests.three_centres.hands import Hand, hands_in
@@ -191,6 +192,20 @@ def test_a_primary_on_a_full_disk_does_not_commit_though_its_log_has_room(lab: L
     faults.disk_free(lab, "c1")
     hands["c1"].do(ActKind.START)
     until(lambda: hands["c3"].look("c1") is Seen.GOOD)
+
+
+def test_a_primary_that_was_lost_to_a_full_disk_comes_back_once_there_is_room(
+    lab: Lab, hands: Mapping[str, Hand]
+) -> None:
+    faults.disk_full(lab, "c1")
+    hands["c1"].do(ActKind.STOP)
+    hands["c2"].do(ActKind.STOP_RECEIVER)
+    hands["c2"].do(ActKind.PROMOTE)
+    with pytest.raises(ProcedureFailed):
+        hands["c1"].do(ActKind.REJOIN, member="c2")
+    faults.disk_free(lab, "c1")
+    hands["c1"].do(ActKind.REJOIN, member="c2")
+    until(lambda: hands["c1"].status().receiving)
 
 
 def test_one_that_is_cut_off_is_silent(lab: Lab, hands: Mapping[str, Hand]) -> None:

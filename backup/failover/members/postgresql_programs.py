@@ -11,7 +11,17 @@ as_owner() {
     else "$@"; fi
 }
 kept=$data.kept
-opts=$(cat "$data/postmaster.opts" 2>/dev/null || cat "$kept/postmaster.opts")
+# A server that is started on a full disk leaves this file empty.
+if [ -s "$data/postmaster.opts" ]; then opts=$(cat "$data/postmaster.opts"); else opts=$(cat "$kept/postmaster.opts"); fi
+keep() { # whole files or none: the disk may be full
+    mkdir -p -- "$kept"
+    chown -- "$owner:$group" "$kept"
+    for file in "$@"; do
+        [ -s "$file" ] || continue
+        cp -p -- "$file" "$kept/.fresh"
+        mv -- "$kept/.fresh" "$kept/${file##*/}"
+    done
+}
 programs=$(dirname "${opts%% *}")
 runs() { # whether the process of postmaster.pid is alive and lives in this directory; sets pid
     pid=$(head -n 1 "$data/postmaster.pid" 2>/dev/null) || return 1
@@ -60,10 +70,17 @@ exit 1
 
 START = """\
 if runs; then exit 0; fi
-mkdir -p -- "$kept"
-cp -p -- "$data/postmaster.opts" "$kept/" 2>/dev/null || :
-chown -- "$owner:$group" "$kept"
-for _ in 1 2 3 4; do # the number of one that was killed may be in the table of processes for another moment
+keep "$data/postmaster.opts"
+# The number of one that was killed may stay in the table of processes, or be another's by now: the server would refuse.
+old=$(head -n 1 "$data/postmaster.pid" 2>/dev/null || :)
+for _ in $(seq 100); do
+    [ -n "$old" ] && [ -e "/proc/$old" ] || break
+    sleep 0.05
+done
+if [ -n "$old" ] && [ -z "$(find /proc/[0-9]*/cwd -maxdepth 0 -lname "$(readlink -f "$data")" 2>/dev/null)" ]; then
+    rm -f -- "$data/postmaster.pid"
+fi
+for _ in 1 2 3 4; do
     as_owner "$programs/pg_ctl" start -D "$data" -w -t 5 -l "$data.log" -o "${opts#* }" >/dev/null 2>&1 && exit 0
     if runs; then exit 0; fi
     sleep 0.2
@@ -74,10 +91,12 @@ exit 1
 """As it was started last. One that still recovers after five seconds counts as started."""
 
 _KEEP = """\
-mkdir -p -- "$kept"
-cp -p -- "$data"/*.conf "$data/postmaster.opts" "$kept/" 2>/dev/null || :
-chown -- "$owner:$group" "$kept"
+if [ ! -e "$kept/under-way" ]; then
+    keep "$data"/*.conf "$data/postmaster.opts"
+    : >"$kept/under-way"
+fi
 """
+"""Until it has become a standby, what was kept is its own; what lies in the data directory may be the other's by then."""
 _BECOME_STANDBY = """\
 cp -p -- "$kept"/*.conf "$data/"
 grep -v -e '^primary_conninfo' -e '^synchronous_standby_names' "$kept/postgresql.auto.conf" >"$data/postgresql.auto.conf" || :
@@ -85,6 +104,7 @@ quoted=$(printf %s "$2" | sed "s/'/''/g")
 echo "primary_conninfo = '$quoted'" >>"$data/postgresql.auto.conf"
 : >"$data/standby.signal"
 chown -- "$owner:$group" "$data/postgresql.auto.conf" "$data/standby.signal"
+rm -f -- "$kept/under-way"
 """
 """Its own settings stay its own, though a rewind or a copy brings those of the other."""
 
