@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -81,10 +82,25 @@ def running_pair() -> Iterator[Pair]:
             pair.ask("a", "CREATE TABLE ledger (key text)")
             yield pair
         finally:
-            for name in "ab":
-                with suppress(OSError, ValueError, IndexError):
-                    os.kill(pair.pid(name), signal.SIGQUIT)
-                    os.kill(pair.pid(name), signal.SIGCONT)
+            _end_all_below(folder)
+
+
+def _end_all_below(folder: Path) -> None:
+    """Every server in the folder, also one that a daemon which was killed had just begun to start."""
+    quiet = 0
+    while quiet < 5:
+        left = [int(link.parent.name) for link in Path("/proc").glob("[0-9]*/cwd") if _lies_below(link, folder)]
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        quiet = 0 if left else quiet + 1
+        time.sleep(0.1)
+
+
+def _lies_below(link: Path, folder: Path) -> bool:
+    with suppress(OSError):
+        return str(link.readlink()).startswith(str(folder))
+    return False
 
 
 def start(data: Path) -> None:

@@ -79,9 +79,10 @@ class Standing:
         return self.daemons[name]
 
     def end(self) -> None:
+        """In order, so that no act goes on without its daemon."""
         for daemon in self.daemons.values():
             if daemon.process.poll() is None:
-                daemon.end()
+                daemon.end(signal.SIGTERM)
 
     def key(self, name: str) -> Any:
         """The document under a key, None when there is none."""
