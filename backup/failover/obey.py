@@ -47,7 +47,7 @@ def obey(post: Post) -> Deed:
 
 def _serve(post: Post, published: Published, status: MemberStatus) -> Deed:
     """The own member is the primary of the epoch that holds."""
-    ours = safety.is_its_epoch(post.memory, published)
+    ours = post.memory.primary_epoch == published.version.epoch
     if status.state is MemberState.PRIMARY and ours:
         return _names(post, published, status)
     if status.state in (MemberState.HUNG, MemberState.STARTING):
@@ -139,7 +139,7 @@ def _take_over(post: Post, published: Published, status: MemberStatus) -> Deed:
 def _stand_by(post: Post, published: Published, status: MemberStatus, name: str) -> Deed:
     """The own member is to follow, or to become one that does."""
     planned = published.order.kind is OrderKind.SWITCHOVER and published.order.before == name
-    if status.state is MemberState.PRIMARY:
+    if status.state is MemberState.PRIMARY and not safety.may_stay_primary(published, name):
         zh = f"第 {published.version.epoch} 任主库是 {published.primary},本成员停止"
         return _act(
             ActKind.STOP,

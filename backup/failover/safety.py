@@ -72,9 +72,9 @@ def is_no_lower(memory: Memory, version: Version) -> bool:
     return version >= memory.highest
 
 
-def is_its_epoch(memory: Memory, published: Published) -> bool:
-    """It was made primary in the epoch that holds, not in one before."""
-    return memory.primary_epoch == published.version.epoch
+def may_stay_primary(published: Published, name: str) -> bool:
+    """A primary of an older epoch stops, whoever started it."""
+    return name == published.primary
 
 
 def has_handed_over(post: Post, order: Order, status: MemberStatus) -> bool:

@@ -17,7 +17,8 @@ def is_fresh(situation: Situation, heard: Heard | None) -> bool:
 
 
 def reads_us(situation: Situation, heard: Heard) -> bool:
-    """Whether that centre is heard and hears: the proof of both directions."""
+    """Whether that centre has read something of the leader's just now. That proves both directions, and that its report
+    is no old one, without comparing clocks."""
     return is_fresh(situation, heard) and heard.echo_seconds <= situation.policy.echo_stale_seconds
 
 
@@ -36,11 +37,11 @@ def patience(policy: Policy, seen: Seen) -> float:
 
 
 def suspects(situation: Situation, name: str) -> tuple[str, ...]:
-    """The centres that suspect a member, by fresh reports of the voters."""
+    """The centres that suspect a member, by fresh reports of voters who hear us."""
     found = []
     for centre in situation.cluster.voters:
         heard = situation.reports.get(centre)
-        if heard is None or heard.age_seconds > situation.policy.report_stale_seconds:
+        if heard is None or not reads_us(situation, heard):
             continue
         sight = heard.report.sights.get(name)
         if sight and sight.seen is not Seen.GOOD and sight.seconds >= patience(situation.policy, sight.seen):

@@ -85,15 +85,24 @@ class Cluster:
 
     def member(self, name: str) -> Member | None:
         """The member of that name."""
-        return next((member for member in self.members if member.name == name), None)
+        for member in self.members:
+            if member.name == name:
+                return member
+        return None
 
     def member_in(self, centre: str) -> Member | None:
         """The member that stands in a centre."""
-        return next((member for member in self.members if member.centre == centre), None)
+        for member in self.members:
+            if member.centre == centre:
+                return member
+        return None
 
     def entry_in(self, centre: str) -> ClusterEntry | None:
         """The entry of a centre."""
-        return next((entry for entry in self.entries if entry.centre == centre), None)
+        for entry in self.entries:
+            if entry.centre == centre:
+                return entry
+        return None
 
     @property
     def quorum(self) -> int:
