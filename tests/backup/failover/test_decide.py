@@ -268,5 +268,7 @@ def test_a_refusal_counts_the_votes() -> None:
 
 
 def test_what_is_not_seen_is_no_suspicion() -> None:
-    blind: dict[str, Any] = {centre: report(centre, sights={"m9": Sight(Seen.SILENT, 99)}) for centre in ("c1", "c2", "c3")}
+    blind: dict[str, Any] = {
+        centre: report(centre, sights={"m9": Sight(Seen.SILENT, 99)}) for centre in ("c1", "c2", "c3")
+    }
     assert decide(situation(**blind)).action.plan is Plan.STEADY
