@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backup.failover import safety
-from backup.failover.situation import MemberState, Post, Published
+from backup.failover.situation import MemberState, Post
 from tests.simulation.schedule import run
 from tests.simulation.world import World
 
@@ -52,20 +52,12 @@ def _relaxes_unasked(post: Post) -> bool:
     return not post.published.names or left
 
 
-def _next_epoch(published: Published | None, _policy: object) -> int:
-    return (published.version.epoch if published else 0) + 1
-
-
 def _no_guard(world: World) -> None:
     world.store.guards = False
 
 
 def _no_compare(world: World) -> None:
     world.store.compares = world.store.guards = False
-
-
-def _leaves_orphans(world: World) -> None:
-    world.ends_predecessors = False
 
 
 MUTATIONS = (
@@ -84,11 +76,9 @@ MUTATIONS = (
     Mutation("has_renounced", _yes, shows_at=1329),
     Mutation("may_be_overwritten", _yes, shows_at=10),
     Mutation("declared_by_two", _yes),
-    Mutation("declared_epoch", _next_epoch),
     Mutation("may_keep_serving", _yes, shows_at=92),
-    Mutation("the store compares and guards", prepare=_no_compare),
+    Mutation("the store compares and guards", prepare=_no_compare, shows_at=89),
     Mutation("the store guards", prepare=_no_guard, shows_at=40),
-    Mutation("a new agent ends what the old one left", prepare=_leaves_orphans),
 )
 
 

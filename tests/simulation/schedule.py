@@ -309,7 +309,7 @@ def _heal(world: World) -> str:
         if _is_protected(world):
             return "protected"
         if world.store.published.primary == "m3":
-            world.wishes = (*world.wishes[:3], Wish("home", WishKind.SWITCHOVER, "m1", ("li",)))
+            world.wishes = (*world.wishes[:3], Wish(f"home{world.now}", WishKind.SWITCHOVER, "m1", ("li",)))
         _round(world)
     return _why_not(world)
 
