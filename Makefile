@@ -9,13 +9,13 @@ demo: setup          ## Play the whole story on this machine: scan, back up, att
 
 # One worker more than two cores: there is always one that waits for a server.
 test: setup-dev lint     ## Everything, with the real servers
-	$(PYTHON) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder --durations 30
+	$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 30
 
 fast: setup          ## The inner loop, under a minute
-	$(PYTHON) -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder -m "not slow"
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 explore: setup-dev       ## Property tests on examples that nobody tried yet, more of them; each time others
-	$(PYTHON) -m pytest -n 2 --dist loadgroup -m hypothesis --hypothesis-profile explore
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m hypothesis --hypothesis-profile explore
 
 lint: setup          ## Style, types, layers
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .

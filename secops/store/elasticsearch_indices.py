@@ -99,7 +99,10 @@ class Indices:
         return newest
 
     def set_up(self, now: datetime) -> SetUp:
-        """Make what is missing; doing it again is fine. Raises BadInput when a name is another program's."""
+        """Make what is missing; doing it again is fine. Raises BadInput when a name is another program's.
+
+        Findings get their index last: where it is, all have been made once, however this was interrupted.
+        """
         there = self.server.indices(f"{self.prefix}-*")
         for kind in Kind:
             self._recognise(kind, self.of_kind(kind, there))
@@ -107,9 +110,10 @@ class Indices:
         outdated = [kind for kind in Kind if kind not in missing and self._outdated(kind, there)]
         rolled = [kind for kind in outdated if kind.append_only]
         with ThreadPoolExecutor(len(Kind)) as pool:
-            first = list(pool.map(lambda kind: self.create(kind, 1, now), missing))
             more = list(pool.map(lambda kind: self._next(kind, there, now), rolled))
-        return SetUp((*first, *more), tuple(kind for kind in outdated if not kind.append_only))
+            first = list(pool.map(lambda kind: self.create(kind, 1, now), set(missing) - {Kind.FINDINGS}))
+        last = [self.create(kind, 1, now) for kind in missing if kind is Kind.FINDINGS]
+        return SetUp((*sorted(first), *last, *more), tuple(kind for kind in outdated if not kind.append_only))
 
     def status(self) -> list[KindStatus]:
         """How each kind stands; nothing is changed."""

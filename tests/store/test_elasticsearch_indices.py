@@ -70,6 +70,13 @@ class TestIndices:
         assert {one.health for one in standing.values()} == {"green"}
         assert not any(one.blocked or one.outdated for one in standing.values())
 
+    def test_findings_are_prepared_last_so_that_their_index_says_that_all_are_there(self, indices: Indices) -> None:
+        indices.set_up(BEGUN)
+        there = indices.server.indices(f"{indices.prefix}-*")
+        made = {name: int(one["settings"]["index"]["creation_date"]) for name, one in there.items()}
+        findings = made.pop(indices.name(Kind.FINDINGS, 1))
+        assert findings >= max(made.values())
+
     def test_looking_changes_nothing(self, indices: Indices) -> None:
         assert {one.health for one in indices.status()} == {"missing"}
         assert names(indices) == []
