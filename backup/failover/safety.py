@@ -109,10 +109,13 @@ def declared_epoch(published: Published | None, policy: Policy) -> int:
 
 
 def may_keep_serving(post: Post) -> bool:
-    """Without the quorum only a primary is led to whose commits go through and wait for a second member."""
+    """Without the quorum only a primary is led to whose commits go through and wait for a second member.
+
+    That they wait is known once somebody was published as promotable; names alone may not be in force yet.
+    """
     published = post.published
     if published is None:
         return False
     sight = post.report.sights.get(published.primary)
-    confirmed = bool(published.names) or not post.policy.alone_needs_quorum
+    confirmed = bool(published.promotable) or not post.policy.alone_needs_quorum
     return confirmed and sight is not None and sight.seen == "good"

@@ -127,6 +127,7 @@ def test_lower_versions_are_refused() -> None:
         (PROTECTED, "m1", 4.0, Seen.GOOD, ActKind.NOTHING),
         (PROTECTED, "m1", 4.0, Seen.NOT_COMMITTING, ActKind.CLOSE_ENTRY),
         (ALONE, "m1", 4.0, Seen.GOOD, ActKind.CLOSE_ENTRY),
+        (replace(PROTECTED, promotable=()), "m1", 4.0, Seen.GOOD, ActKind.CLOSE_ENTRY),
         (None, "m1", 99.0, Seen.GOOD, ActKind.CLOSE_ENTRY),
         (None, "", 99.0, Seen.GOOD, ActKind.NOTHING),
     ],
