@@ -4,14 +4,8 @@ Nothing is compared with a peer: the table says what the checker finds with all 
 missed), and after how many schedules it finds each rule that is switched off.
 """
 
-# ruff: noqa: E402
-import sys
-from pathlib import Path
-
-# A benchmark beside this one is called like the package that is used here, and this folder comes first when it is run.
-sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != Path(__file__).resolve().parent]
-
 import json
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
