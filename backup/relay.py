@@ -147,11 +147,12 @@ def _fetch(hop: Hop) -> Procedure[Result]:
 
 
 def _rsync(hop: Hop) -> tuple[str, ...]:
-    """Links what the present copy has; keeps what has arrived of a file; gives up on silence."""
+    """Links what the present copy has, to the nanosecond; keeps what has arrived of a file; gives up on silence."""
     limit = bytes_of(hop.target.line.limit)
     slow = (f"--bwlimit={max(1, limit // _LIMIT_STEP_BYTES)}",) if limit else ()
     kept = ("--partial", "--delete", "--stats", f"--timeout={_SILENCE_SECONDS}", f"--link-dest={hop.repository}/")
-    return ("env", "LC_ALL=C", "rsync", "-a", *kept, *slow, *_over_ssh(hop))
+    compared = ("--modify-window=-1",)
+    return ("env", "LC_ALL=C", "rsync", "-a", *kept, *compared, *slow, *_over_ssh(hop))
 
 
 def _over_ssh(hop: Hop) -> tuple[str, ...]:
@@ -197,6 +198,14 @@ def _compare(hop: Hop) -> Procedure[None]:
         there = yield from _hashes(hop.origin.host, hop.outgoing, part, f"hash what went out, from {start + 1}")
         here = yield from _hashes(hop.target.host, hop.incoming, part, f"hash what came in, from {start + 1}")
         if differing := [name for name in part if there.get(name) != here.get(name)]:
+            # By size and time it looks like the source's, so that the next run would leave it as it is.
+            removed = yield Step(
+                "remove what has arrived broken",
+                Command(hop.target.host, ("env", "-C", hop.incoming, "rm", "-f", "--", *differing)),
+                changes=True,
+                timeout_seconds=_SHORT_SECONDS,
+            )
+            require(removed, f"无法清理 {hop.incoming}", f"cannot clear {hop.incoming}")
             raise ProcedureFailed(
                 f"{differing[0]} 到达后与源不符,未采用", f"{differing[0]} is not what was sent; it is not taken over"
             )

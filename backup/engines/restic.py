@@ -19,6 +19,7 @@ from backup.directories import fresh_directory
 from backup.engine import Copied, CopyBroken, Engine, Keys, Stock, refuse_moment, refuse_name
 from backup.programs import probe, refuse_missing
 from backup.ssh import ssh_argv
+from backup.vaults import bytes_of
 from secops.model.city import Asset, AssetKind, Vault
 from secops.model.restore_point import RestorePoint
 from secops.model.step import Command, Moved, Procedure, ProcedureFailed, Result, Step, require
@@ -224,11 +225,15 @@ class _Repository:
     host: str
     address: str
     keys: Keys
+    limit_bytes: int = 0
+    """The most that goes into the vault per second; 0: no limit."""
 
     def restic(self, verb: str, *argv: str) -> Command:
         """`restic verb`, with the passphrase on its standard input: neither argv nor environ may be read by others."""
         # Not quiet, it says on standard output that it reads a passphrase.
         options: tuple[str, ...] = ("-q", "-r", self.address, "--cache-dir", f"{self.keys.state_directory}/restic")
+        if self.limit_bytes:
+            options = (*options, "--limit-upload", str(max(1, self.limit_bytes // 1024)))
         if self.address.startswith("sftp:"):
             # The value of `-o` is read as a line of CSV.
             quoted = f"sftp.command={self._sftp()}".replace('"', '""')
@@ -274,7 +279,7 @@ def _repository(host: str, source: Asset, vault: Vault, keys: Keys) -> _Reposito
         where = urlsplit(address)
         # The path of an sftp address starts below the home of the user unless it begins with two slashes.
         address = f"sftp://{where.netloc}/{where.path}"
-    return _Repository(host, address, keys)
+    return _Repository(host, address, keys, bytes_of(vault.line.limit))
 
 
 def _unlocked(repository: _Repository, step: Step) -> Procedure[Result]:

@@ -144,7 +144,7 @@ class Altering:
 
     def restore(self, *arguments: object) -> Iterator[object]:
         yield from borg.restore(*arguments)  # type: ignore[arg-type, misc]
-        self._alter(Path(str(arguments[-1])))  # type: ignore[operator]
+        self._alter(Path(str(arguments[5])))  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(

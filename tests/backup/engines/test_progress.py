@@ -11,7 +11,7 @@ import pytest
 from backup.engine import engines
 from backup.engines import borg, postgresql, restic
 from secops.execution.executor import Advanced
-from secops.model.city import CopiedBy
+from secops.model.city import CopiedBy, Line
 from secops.model.step import LOCAL, Moved
 from tests.backup.performing import Performing
 from tests.backup.shelf import FIRST, make_shelf
@@ -71,9 +71,10 @@ def told(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     shelf = make_shelf(tmp_path)
     source = replace(shelf.source, copied_by=CopiedBy(engine.name, {}))
     (shelf.tree / "large").write_bytes(random.Random(1).randbytes(40_000_000))
+    slow = replace(shelf.vault, line=Line(limit="20M"))
     advanced: list[Advanced] = []
     with Performing(tmp_path, on_advanced=advanced.append) as performing:
-        performing.run(engine.backup(source, shelf.vault, shelf.keys, "one", FIRST))
+        performing.run(engine.backup(source, slow, shelf.keys, "one", FIRST))
         assert not [one for one in performing.performed if "large" in one.result.error_output + one.result.output]
         point = replace(shelf.point(engine, "one"), size_bytes=40_000_000)
         performing.run(engine.restore(source, point, shelf.vault, shelf.keys, LOCAL, str(tmp_path / "into")))

@@ -26,7 +26,7 @@ class _Store(ElasticsearchStore):
     """How many stores are open on each prefix."""
 
     def __init__(self, where: Path, clock: Callable[[], datetime]) -> None:
-        self._prefix = f"test-{hashlib.sha256(str(where).encode()).hexdigest()[:16]}"
+        self._prefix = f"contract-{hashlib.sha256(str(where).encode()).hexdigest()[:16]}"
         self._forget_others()
         access = Access((url(),), patience_seconds=100)
         super().__init__(access, Outbox(where / OUTBOX_FILE), prefix=self._prefix, clock=clock, patience_seconds=100)

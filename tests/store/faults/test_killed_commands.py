@@ -143,11 +143,11 @@ def test_imports_that_are_killed(indices: Indices, tmp_path: Path) -> None:
     done(home, "findings", "import", str(written[0]))
     least, most = done(home, "store", "outbox"), done(home, "findings", "import", str(written[1]))
     kills = sum(
-        kill_until_done(home, lambda: chance.uniform(least * 0.8, most), "findings", "import", str(one))
+        kill_until_done(home, lambda: chance.uniform(least * 0.7, (least + most) / 2), "findings", "import", str(one))
         for one in written[2:]
     )
     done(home, "store", "ship")
-    assert kills > 3
+    assert kills > 1
     check(home, written, home_in(tmp_path / "ledger"))
 
 
