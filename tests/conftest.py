@@ -69,6 +69,7 @@ def _unit_of(file: str) -> str:
     return groups.pop() if len(groups) == 1 else file
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Takes the place of the scheduler that `--dist` names."""
     return ByFile(config, log)

@@ -120,14 +120,15 @@ def _waits(situation: Situation, published: Published, name: str) -> Ruling | No
             Plan.HELD, f"{name} 可以接管,但有人要求暂停自动切换", f"{name} could take over, but somebody asked to hold"
         )
     waited = situation.unix_seconds - published.since
-    if published.failovers and waited < policy.settle_seconds:
+    # The wall clocks of two leaders may differ: what lies in the future keeps nothing waiting.
+    if published.failovers and 0 <= waited < policy.settle_seconds:
         left = policy.settle_seconds - waited
         return stay(
             Plan.WAIT,
             f"刚刚换过主库,{left:.1f} 秒后再判断",
             f"the primary was changed just now: judged again in {left:.1f} s",
         )
-    recent = sum(one >= situation.unix_seconds - policy.failovers_window_seconds for one in published.failovers)
+    recent = sum(0 <= situation.unix_seconds - one <= policy.failovers_window_seconds for one in published.failovers)
     if recent >= policy.most_failovers:
         return stay(
             Plan.STUCK,

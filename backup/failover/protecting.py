@@ -22,7 +22,7 @@ def _protect(situation: Situation, published: Published, status: MemberStatus) -
     """Ask the primary to wait for a standby that has come close."""
     if published.primary not in situation.cluster.synchronous:
         return None
-    if situation.unix_seconds - published.changed < situation.policy.protect_after_seconds:
+    if 0 <= situation.unix_seconds - published.changed < situation.policy.protect_after_seconds:
         return None
     near = {one.name for one in status.standbys if one.flushed >= status.flushed - situation.policy.protect_within}
     for name in situation.cluster.synchronous:

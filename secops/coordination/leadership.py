@@ -100,7 +100,7 @@ class Leadership:
         self._forgo()
         if token:
             with suppress(EtcdUnreachable, Refusal):
-                await self._etcd.transact([Compare(self._key, Field.CREATED, token)], [Delete(self._key)])
+                await self._give_up(token)
 
     async def write(
         self, conditions: Iterable[Compare], then: Iterable[Operation], otherwise: Iterable[Operation] = ()
@@ -124,6 +124,9 @@ class Leadership:
         self._forgone, self._token = max(self._forgone, self._token), 0
         self._vacant_since = None
 
+    async def _give_up(self, token: int) -> None:
+        await self._etcd.transact([Compare(self._key, Field.CREATED, token)], [Delete(self._key)])
+
     def _is(self, one: KeyValue, token: int) -> bool:
         return one.key == self._key and one.create_revision == token
 
@@ -142,6 +145,9 @@ class Leadership:
             # Ours when the answer was lost, or the majority was and is back; what we gave up is not seen gone at once.
             if holder.lease == self._session.lease and holder.create_revision > self._forgone:
                 self._token, self._lease = holder.create_revision, holder.lease
+            elif holder.lease == self._session.lease:
+                # It was given up, and that may not have arrived: kept alive by us and led by nobody, it would stand for ever.
+                await self._give_up(holder.create_revision)
             return
         if self._vacant_since is None:
             self._vacant_since = self._clock()

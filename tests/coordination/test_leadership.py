@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from secops.coordination.mirror import Mirror
 from secops.coordination.session import Session
 from secops.support.errors import BadInput
 from tests.coordination.candidate import TIMES
+from tests.lab.cutting_proxy import cutting
 from tests.lab.etcd_trio import EtcdTrio
 
 pytestmark = pytest.mark.slow
@@ -116,8 +117,10 @@ class Stood:
 
 
 @asynccontextmanager
-async def standing(trio: EtcdTrio, prefix: str, name: str, **choices: Any) -> AsyncIterator[Stood]:
-    async with Etcd(trio.endpoints, patience=Patience(request_seconds=1.0)) as etcd:
+async def standing(
+    trio: EtcdTrio, prefix: str, name: str, endpoints: Sequence[str] = (), **choices: Any
+) -> AsyncIterator[Stood]:
+    async with Etcd(endpoints or trio.endpoints, patience=Patience(request_seconds=1.0)) as etcd:
         stood = Stood(etcd, prefix, name, **choices)
         running = asyncio.create_task(stood.run())
         try:
@@ -159,6 +162,24 @@ def test_without_a_majority_the_leader_stops_before_its_lease_ends(trio: EtcdTri
             assert await again.leadership.replace(f"{prefix}state", b"2", stands.mod_revision)
             # What was seen once is not overwritten by who has not seen the newest.
             assert not await again.leadership.replace(f"{prefix}state", b"3", stands.mod_revision)
+
+    asyncio.run(main())
+
+
+def test_what_was_given_up_when_nobody_answered_is_given_up_again(trio: EtcdTrio, prefix: str) -> None:
+    async def main() -> None:
+        async with (
+            cutting(trio.clients[0]) as proxy,
+            standing(trio, prefix, "c2", endpoints=[proxy.endpoint]) as first,
+        ):
+            await until(lambda: first.leadership.leads)
+            proxy.refusing = True
+            proxy.cut()
+            await first.leadership.resign()
+            proxy.refusing = False
+            # The session outlives it: nobody but its owner can take the key away.
+            async with standing(trio, prefix, "c3") as second:
+                await until(lambda: first.leadership.leads or second.leadership.leads)
 
     asyncio.run(main())
 

@@ -208,6 +208,26 @@ def test_a_primary_that_was_lost_to_a_full_disk_comes_back_once_there_is_room(
     until(lambda: hands["c1"].status().receiving)
 
 
+def test_a_standby_that_crashed_is_a_standby_still(lab: Lab, hands: Mapping[str, Hand]) -> None:
+    """Ending its recovery would give it a log of its own on the primary's timeline; nothing is copied either."""
+    hands["c1"].do(ActKind.SET_NAMES)
+    data = Path(_asked(lab, "c2", "SHOW data_directory"))
+    before = data.stat().st_ino
+    hands["c2"].do(ActKind.STOP)
+    _asked(lab, "c1", "CREATE TABLE crashed AS SELECT n FROM generate_series(1, 1000) AS n")
+    hands["c2"].do(ActKind.REJOIN, member="c1")
+    _asked(lab, "c1", "INSERT INTO crashed SELECT n FROM generate_series(1, 1000) AS n")
+    until(lambda: _asked(lab, "c2", "SELECT count(*) FROM crashed") == "2000")
+    _asked(lab, "c1", "DROP TABLE crashed")
+    assert data.stat().st_ino == before
+
+
+def _asked(lab: Lab, centre: str, statement: str) -> str:
+    with Wire.connect(local_dsn(lab, centre, DATABASE), 20) as wire:
+        rows = wire.ask(statement, 60).rows
+    return (rows[0][0] or "") if rows else ""
+
+
 def test_one_that_is_cut_off_is_silent(lab: Lab, hands: Mapping[str, Hand]) -> None:
     faults.isolate(lab, "c2")
     until(lambda: hands["c3"].look("c2") is Seen.SILENT)

@@ -223,8 +223,16 @@ def _rejoin(own: _Own, upstream: Member) -> Procedure[None]:
         timeout_seconds=_CHECKPOINT_SECONDS,
     )
     require(checked, f"{upstream.name} 未能完成检查点", f"{upstream.name} made no checkpoint")
+    lives = yield Step(
+        f"ask {upstream.name} for its timeline",
+        Sql(source, "SELECT timeline_id FROM pg_control_checkpoint()", r"\A\d+\s*\Z"),
+        timeout_seconds=_SHORT_SECONDS,
+    )
+    require(lives, f"无法得知 {upstream.name} 的时间线", f"the timeline of {upstream.name} is not known")
     told = (source, _upstream(own, upstream))
-    rewound = yield Step("rewind", own.program(programs.REWIND, *told), changes=True, timeout_seconds=_COPY_SECONDS)
+    rewound = yield Step(
+        "rewind", own.program(programs.REWIND, *told, lives.output.strip()), changes=True, timeout_seconds=_COPY_SECONDS
+    )
     if rewound.ok:
         yield from _start(own)
         if (yield from _receives(own)).ok:

@@ -112,12 +112,17 @@ REWIND = (
     _KEEP
     + """\
 config=$(printf %s "$opts" | sed -n 's/.*"config_file=\\([^"]*\\)".*/\\1/p')
-rm -f -- "$data/standby.signal"
-as_owner "$programs/pg_rewind" --target-pgdata="$data" --source-server="$1" --no-sync ${config:+--config-file="$config"} >&2
+lived=$(LC_ALL=C as_owner "$programs/pg_controldata" -D "$data" |
+    sed -n -e "s/^Latest checkpoint's TimeLineID: *//p" -e "s/^Min recovery ending loc's timeline: *//p" | sort -n | tail -n 1)
+# A standby on the source's timeline has nothing to lose, and would be given a log of its own: a rewind ends its recovery.
+if [ ! -e "$data/standby.signal" ] || [ "$lived" != "$3" ]; then
+    rm -f -- "$data/standby.signal"
+    as_owner "$programs/pg_rewind" --target-pgdata="$data" --source-server="$1" --no-sync ${config:+--config-file="$config"} >&2
+fi
 """
     + _BECOME_STANDBY
 )
-"""Throw away what the source, `$2`, has not; then a standby of the server that `$3` connects to."""
+"""Throw away what the source, `$1`, on timeline `$3`, has not; then a standby of the server that `$2` connects to."""
 
 COPY = (
     _KEEP

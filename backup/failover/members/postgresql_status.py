@@ -12,6 +12,8 @@ _GAP_SECONDS = 1.5
 """With no look for longer than this nothing is known of the time between."""
 _ROOM_BYTES = 64 << 20
 """Four segments of log of the usual size."""
+_TURNED_AWAY = "too many clients|connection slots|authentication failed|no pg_hba.conf entry|does not exist|not permitted to log in"
+"""Said by a server that runs: nobody's process is gone, and others may be served."""
 _ZERO = "'0/0'::pg_lsn"
 STATUS = f"""
 SELECT 'self', pg_is_in_recovery(), extract(epoch FROM clock_timestamp()),
@@ -123,7 +125,7 @@ def state_of_failure(told: Result) -> MemberState:
     """What it means that the member does not say what it is doing."""
     if re.search("starting up|shutting down|not accepting connections|recovery state", told.error_output):
         return MemberState.STARTING
-    if told.trouble is Trouble.UNREACHABLE:
+    if told.trouble is Trouble.UNREACHABLE and not re.search(_TURNED_AWAY, told.error_output):
         return MemberState.STOPPED
     return MemberState.HUNG
 
@@ -139,6 +141,8 @@ def look_of_failure(told: Result) -> Seen | None:
         return Seen.NOT_COMMITTING
     if told.trouble is Trouble.TIMEOUT:
         return Seen.NOT_COMMITTING if CONNECTED in told.error_output else None
+    if re.search(_TURNED_AWAY, told.error_output):
+        return Seen.NOT_COMMITTING
     if re.search("[Nn]o route|unreachable|timed out|timeout", told.error_output):
         return Seen.SILENT
     return Seen.REFUSED

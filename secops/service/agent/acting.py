@@ -19,8 +19,8 @@ from secops.service.agent.remembering import Remembering
 from secops.support.clock import now
 from secops.support.errors import Incomplete, JindunError
 
-_ALLOWANCE = Allowance(timeout_seconds=1800)
-"""To copy a whole database may take long; a newer publication ends it between two steps."""
+_ALLOWANCE = Allowance(timeout_seconds=48 * 3600)
+"""Longer than any step may take by itself; a newer publication ends an act between two steps."""
 _PAUSE_SECONDS = 0.5
 PLAYBOOK = "failover"
 """Under which the acts of agents stand in their journal."""

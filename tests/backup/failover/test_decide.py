@@ -105,6 +105,11 @@ CASES: list[tuple[str, Plan, dict[str, Any]]] = [
         {**LOST, "c2": report("c2", sights=SILENT, member=replace(STANDBY, room=False))},
     ),
     ("held by a person", Plan.HELD, {**LOST, "wishes": (HOLD,)}),
+    (
+        "changed by a clock that is ahead",
+        Plan.FAIL_OVER,
+        {**LOST, "published": replace(PROTECTED, since=NOW + 3600, failovers=(NOW + 3600,) * 3)},
+    ),
     ("just changed", Plan.WAIT, {**LOST, "published": replace(PROTECTED, since=NOW - 3, failovers=(NOW - 3,))}),
     (
         "flapping",

@@ -115,6 +115,8 @@ Min recovery ending loc's timeline:   3
         (Trouble.UNREACHABLE, "connection refused", MemberState.STOPPED, Seen.REFUSED),
         (Trouble.UNREACHABLE, "FATAL:  the database system is starting up", MemberState.STARTING, Seen.REFUSED),
         (Trouble.UNREACHABLE, "No route to host", MemberState.STOPPED, Seen.SILENT),
+        (Trouble.UNREACHABLE, "FATAL:  sorry, too many clients already", MemberState.HUNG, Seen.NOT_COMMITTING),
+        (Trouble.UNREACHABLE, "FATAL:  no pg_hba.conf entry for host", MemberState.HUNG, Seen.NOT_COMMITTING),
         (Trouble.TIMEOUT, "no answer", MemberState.HUNG, None),
         (Trouble.TIMEOUT, f"no answer; {CONNECTED}", MemberState.HUNG, Seen.NOT_COMMITTING),
         (Trouble.FAILED, "PANIC: No space left on device", MemberState.HUNG, Seen.NOT_COMMITTING),
