@@ -285,7 +285,7 @@ def test_close_ends_the_connections_and_their_threads(sshd: Sshd) -> None:
     while (sshd.sessions() or threading.active_count() > before) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert sshd.sessions() == []
-    assert threading.active_count() == before
+    assert threading.active_count() <= before, "those of tests before may have ended meanwhile"
 
 
 def test_failed_connections_leave_no_threads(sshd: Sshd) -> None:
@@ -297,7 +297,7 @@ def test_failed_connections_leave_no_threads(sshd: Sshd) -> None:
     deadline = time.monotonic() + 30
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before, "those of tests before may have ended meanwhile"
 
 
 def test_nothing_is_written_to_the_terminal(sshd: Sshd, capfd: pytest.CaptureFixture[str]) -> None:
