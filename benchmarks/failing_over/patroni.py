@@ -203,6 +203,7 @@ class Patroni(Rig):
                 "connect_address": own,
                 "data_dir": str(self.lab.data(centre)),
                 "bin_dir": programs(),
+                "basebackup": [{"checkpoint": "fast"}],
                 "pgpass": str(self.lab.socket_folder(centre) / "pgpass"),
                 "authentication": {role: {"username": ACCOUNT} for role in ("superuser", "replication", "rewind")},
                 "parameters": {"unix_socket_directories": str(self.lab.socket_folder(centre))},
