@@ -35,8 +35,10 @@ def server() -> Server:
 
 @pytest.fixture
 def client(server: Server) -> Iterator[Elasticsearch]:
-    """With two indices, one of 100 documents, which the test may change."""
+    """With two indices, one of 100 documents, which the test may change, and none that tests before it left."""
     with connect(server) as connected:
+        for name in connected.indices.get(index="*"):
+            connected.indices.delete(index=name)
         connected.indices.create(index=EMPTY)
         connected.bulk(index=INDEX, operations=[line for n in range(100) for line in _put(n)], refresh=True)
         yield connected

@@ -37,8 +37,8 @@ class _Store(ElasticsearchStore):
         old = [prefix for prefix, opened in self.made.items() if not opened and prefix != self._prefix]
         if old:
             with Elasticsearch(url(), request_timeout=100) as client:
-                names = list(client.indices.get(index=[f"{prefix}-*" for prefix in old]))
-                client.indices.delete(index=names)
+                for name in client.indices.get(index=[f"{prefix}-*" for prefix in old]):
+                    client.indices.delete(index=name)
             for prefix in old:
                 del self.made[prefix]
 
