@@ -1,8 +1,8 @@
 """Runs playbooks in forked children that kill themselves at a chosen boundary, or halt at some of them until told to go
 on. Reads jobs from stdin, one JSON a line.
 
-A process of its own with one thread, so that forking it is safe; everything is imported once, so that a child costs
-nothing but its work.
+A process of its own with one thread, so that forking it is safe; everything is imported and built once, so that a child
+costs nothing but its work.
 """
 
 import json
@@ -40,12 +40,12 @@ class Ledger:
 
 
 class Killer:
-    """Counts boundaries and ends the process at the wanted one, as a power cut would; halts at every so manyth."""
+    """Counts boundaries and ends the process at the wanted one, as a power cut would; halts at some in a row."""
 
     def __init__(self, at: int | None, halts: "tuple[int, int] | None", seen: Path) -> None:
         self._at = at
         self._halts = halts
-        """Where the first halt is, and how far it is to the next."""
+        """The first one to halt at, and the first one after it not to."""
         self._count = 0
         self._seen = seen.open("a")
 
@@ -55,7 +55,7 @@ class Killer:
         self._seen.flush()
         if self._count == self._at:
             os.kill(os.getpid(), signal.SIGKILL)
-        if self._halts and self._count >= self._halts[0] and (self._count - self._halts[0]) % self._halts[1] == 0:
+        if self._halts and self._halts[0] <= self._count < self._halts[1]:
             print(f"halted {self._count}", flush=True)
             sys.stdin.readline()
 
@@ -79,9 +79,19 @@ def work(job: dict[str, Any]) -> None:
         Path(job["result"]).write_text(f"{ended.run.state}: {ended.run.because.en}")
 
 
+def warm_up(job: dict[str, Any]) -> bool:
+    """Build the parsers of playbooks and inventories, half of what a child does, once for all of them."""
+    with Home(Path(job["home"])) as home:
+        home.library.get(job["playbook"])
+        home.inventory  # noqa: B018
+    return True
+
+
 def main() -> None:
+    warm = False
     for line in sys.stdin:
         job = json.loads(line)
+        warm = warm or warm_up(job)
         child = os.fork()
         if child == 0:
             try:
