@@ -3,16 +3,18 @@
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
-
-import celpy
-from celpy import celtypes
-from celpy.adapter import json_to_cel
-from celpy.celparser import CELParseError
-from celpy.evaluation import CELEvalError
+from typing import TYPE_CHECKING, Any
 
 from secops.model.text import Text
 from secops.support.errors import BadInput
+from secops.support.lazy import Lazy
+
+if TYPE_CHECKING:
+    import celpy.adapter
+    import celpy.celparser
+    import celpy.evaluation
+else:
+    celpy = Lazy("celpy")
 
 _LOOKUP = re.compile(r"\$\{\{\s*([A-Za-z_][\w]*(?:\.[A-Za-z_][\w-]*)*)\s*\}\}")
 _ANY_LOOKUP = re.compile(r"\$\{\{.*?(?:\}\}|\Z)", re.DOTALL)
@@ -73,7 +75,7 @@ def _compile(condition: str) -> Any:
     environment = celpy.Environment()
     try:
         return environment.program(environment.compile(condition))
-    except CELParseError as error:
+    except celpy.celparser.CELParseError as error:
         message = str(error).strip().splitlines()[0]
         raise ConditionFailed(
             Text(f"条件“{condition}”有语法错误:{message}", f"condition “{condition}” cannot be read: {message}")
@@ -89,13 +91,13 @@ def holds(condition: str, names: Mapping[str, Any]) -> bool:
     """Whether the condition is true over the names. Raises ConditionFailed."""
     program = _compile(condition)
     try:
-        value = program.evaluate({name: json_to_cel(part) for name, part in names.items()})
-    except CELEvalError as error:
+        value = program.evaluate({name: celpy.adapter.json_to_cel(part) for name, part in names.items()})
+    except celpy.evaluation.CELEvalError as error:
         message = str(error.args[0] if error.args else error).partition(" (in activation")[0]
         raise ConditionFailed(
             Text(f"条件“{condition}”无法求值:{message}", f"condition “{condition}” cannot be evaluated: {message}")
         ) from None
-    if not isinstance(value, celtypes.BoolType | bool):
+    if not isinstance(value, celpy.celtypes.BoolType | bool):
         raise ConditionFailed(
             Text(f"条件“{condition}”的结果不是真或假", f"condition “{condition}” is neither true nor false")
         )

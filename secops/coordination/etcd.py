@@ -10,15 +10,20 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar
 
-import aiohttp
 import orjson
 
 from secops.coordination import etcd_wire as wire
 from secops.coordination.etcd_wire import Compare, Done, Garbled, Json, Member, Operation, Put, Range, Refusal, Unwell
 from secops.model.text import Text
 from secops.support.errors import Incomplete
+from secops.support.lazy import Lazy
+
+if TYPE_CHECKING:
+    import aiohttp
+else:
+    aiohttp = Lazy("aiohttp")
 
 Answer = TypeVar("Answer")
 Read: TypeAlias = Callable[[Json], Answer]
@@ -225,7 +230,7 @@ class Etcd:
         """What the member answered; None and a note when it could not. Raises Refusal."""
         try:
             return task.result()
-        except _FAILED as error:
+        except _failures() as error:
             troubles[endpoint] = str(error) or type(error).__name__
             self._shun(endpoint)
             return None
@@ -234,7 +239,7 @@ class Etcd:
         deadline = asyncio.get_running_loop().time() + self._patience.request_seconds
         try:
             return await self._post(endpoint, path, request, read, deadline)
-        except _FAILED as error:
+        except _failures() as error:
             raise EtcdUnreachable(_nobody({endpoint: str(error) or type(error).__name__})) from None
 
     async def _post(self, endpoint: str, path: str, request: Json, read: Read[Answer], deadline: float) -> Answer:
@@ -257,7 +262,7 @@ class Etcd:
         self._shunned_until[endpoint] = asyncio.get_running_loop().time() + self._patience.shunned_seconds
 
 
-async def _whole(content: aiohttp.StreamReader) -> bytes:
+async def _whole(content: "aiohttp.StreamReader") -> bytes:
     """A body up to its end. Raises Garbled when it has none in sight."""
     body = bytearray()
     async for chunk in content.iter_any():
@@ -267,7 +272,8 @@ async def _whole(content: aiohttp.StreamReader) -> bytes:
     return bytes(body)
 
 
-_FAILED = (aiohttp.ClientError, OSError, TimeoutError, Garbled, Unwell)
+def _failures() -> tuple[type[Exception], ...]:
+    return aiohttp.ClientError, OSError, TimeoutError, Garbled, Unwell
 
 
 def _nobody(troubles: dict[str, str]) -> Text:

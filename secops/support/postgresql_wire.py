@@ -10,10 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from psycopg import Error, pq
-from psycopg.pq.abc import PGconn, PGresult
+from secops.support.lazy import Lazy
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg import pq
+    from psycopg.pq.abc import PGconn, PGresult
+else:
+    psycopg, pq = Lazy("psycopg"), Lazy("psycopg.pq")
 
 _ENCODING = "utf-8"
 CONNECTED = "the connection was taken"
@@ -56,7 +62,7 @@ class Answer:
 class Wire:
     """One connection. Not for several threads at once."""
 
-    def __init__(self, connection: PGconn) -> None:
+    def __init__(self, connection: "PGconn") -> None:
         self._connection = connection
         self._warnings: list[tuple[str, str]] = []
         connection.notice_handler = self._notice
@@ -104,7 +110,7 @@ class Wire:
             # What came unasked is read up to the end of the stream, if there is one.
             while self.usable and _readable(self._connection):
                 self._connection.consume_input()
-        except Error:
+        except psycopg.Error:
             return False
         return self.usable
 
@@ -126,7 +132,7 @@ class Wire:
             if readable:
                 self._connection.consume_input()
 
-    def _results(self, deadline: float) -> Iterator[PGresult]:
+    def _results(self, deadline: float) -> "Iterator[PGresult]":
         while True:
             while self._connection.is_busy():
                 _wait(self._connection, deadline, reading=True)
@@ -136,7 +142,7 @@ class Wire:
                 return
             yield result
 
-    def _judged(self, results: list[PGresult]) -> Answer:
+    def _judged(self, results: "list[PGresult]") -> Answer:
         for result in results:
             if result.status == pq.ExecStatus.FATAL_ERROR:
                 self._complain(result)
@@ -147,7 +153,7 @@ class Wire:
         rows = [_row(last, number) for number in range(last.ntuples)]
         return Answer(rows, (last.command_status or b"").decode(_ENCODING), self._warnings)
 
-    def _complain(self, result: PGresult) -> None:
+    def _complain(self, result: "PGresult") -> None:
         message = result.error_message.decode(_ENCODING, "replace").strip()
         state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
         # No SQLSTATE: libpq speaks, the server is gone. Class 57P: the server ends this session, perhaps amid a commit.
@@ -156,7 +162,7 @@ class Wire:
             raise Lost(message)
         raise Refused(message, state)
 
-    def _notice(self, result: PGresult) -> None:
+    def _notice(self, result: "PGresult") -> None:
         severity = (result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) or b"").decode()
         if severity == "WARNING":
             state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
@@ -164,7 +170,7 @@ class Wire:
             self._warnings.append((state, words))
 
 
-def _establish(connection: PGconn, deadline: float) -> None:
+def _establish(connection: "PGconn", deadline: float) -> None:
     if connection.status == pq.ConnStatus.BAD:
         raise Lost(_said(connection))
     polled: int = pq.PollingStatus.WRITING
@@ -177,12 +183,12 @@ def _establish(connection: PGconn, deadline: float) -> None:
         polled = connection.connect_poll()
 
 
-def _told_late(connection: PGconn) -> str:
+def _told_late(connection: "PGconn") -> str:
     taken = connection.status not in (pq.ConnStatus.STARTED, pq.ConnStatus.OK)
     return "no answer within the time limit" + (f"; {CONNECTED}" if taken else "")
 
 
-def _wait(connection: PGconn, deadline: float, *, reading: bool = False, writing: bool = False) -> bool:
+def _wait(connection: "PGconn", deadline: float, *, reading: bool = False, writing: bool = False) -> bool:
     """Wait until the socket can be used; whether it can be read. Raises Late."""
     left = deadline - time.monotonic()
     poller = select.poll()  # select.select ends at descriptor 1023
@@ -193,18 +199,18 @@ def _wait(connection: PGconn, deadline: float, *, reading: bool = False, writing
     return bool(ready[0][1] & ~select.POLLOUT)
 
 
-def _readable(connection: PGconn) -> bool:
+def _readable(connection: "PGconn") -> bool:
     poller = select.poll()
     poller.register(connection.socket, select.POLLIN)
     return bool(poller.poll(0))
 
 
-def _row(result: PGresult, number: int) -> Row:
+def _row(result: "PGresult", number: int) -> Row:
     cells = (result.get_value(number, column) for column in range(result.nfields))
     return tuple(None if cell is None else cell.decode(_ENCODING, "replace") for cell in cells)
 
 
-def _said(connection: PGconn) -> str:
+def _said(connection: "PGconn") -> str:
     return connection.error_message.decode(_ENCODING, "replace").strip() or "the connection failed"
 
 
@@ -213,5 +219,5 @@ def _spoken() -> Iterator[None]:
     """What libpq itself complains about means a lost connection."""
     try:
         yield
-    except Error as error:
+    except psycopg.Error as error:
         raise Lost(str(error).strip()) from None

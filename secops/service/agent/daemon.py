@@ -33,6 +33,7 @@ from secops.service.agent.run_copies import RunCopies
 from secops.service.agent.seat import Seat
 from secops.service.agent.telling import Told, sentences
 from secops.support.errors import BadInput, Incomplete
+from secops.support.lazy import import_all
 from secops.support.plugins import plugins_in
 
 Part: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
@@ -86,6 +87,7 @@ class Daemon:
 
     async def run(self, ended: asyncio.Event | None = None, on_told: Callable[[Told], None] = _ignore) -> None:
         """Go on until SIGTERM, SIGINT or `ended`; then finish what is being done, and give everything back."""
+        import_all()
         self._on_told = on_told
         ended = ended or _on_signals()
         with _alone(self.stand.state), _journal(self.stand.state) as journal, _threads(self.stand) as threads:
