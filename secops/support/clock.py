@@ -21,3 +21,8 @@ def from_text(text: str) -> datetime:
 def local(moment: datetime) -> str:
     """For a person: local time to the second."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def from_unix(seconds: float) -> datetime:
+    """The moment that many seconds after 1970 began, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
