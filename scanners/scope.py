@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from scanners.allowed import Window, lies_below
 from scanners.endings import OutOfScope, Stopped
+from scanners.nouns import noun
 from secops.model.text import Text
 from secops.support.clock import now, to_text
 
@@ -117,7 +118,7 @@ def scope_of(
     return Scope(written, approved_by, expires, ports, names, paths, allowed, windows)
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Touch:
     """One thing that was sent, or refused, for the audit trail."""
 

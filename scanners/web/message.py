@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+from scanners.nouns import noun
 from secops.model.text import Text
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
@@ -32,7 +33,7 @@ class Target:
         return f"{self.scheme}://{self.authority}"
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Request:
     """One request. Text outside ISO 8859-1 is sent as UTF-8; everything else byte for byte."""
 
@@ -46,7 +47,7 @@ class Request:
     """Sent byte for byte when given, however malformed; the connection carries nothing else then."""
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Timings:
     """Seconds that each phase took, 0 for what did not happen; waiting for the rate limit is in none of them."""
 
@@ -59,7 +60,7 @@ class Timings:
     """Everything, to the last byte."""
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Response:
     """One answer of a server."""
 
@@ -147,7 +148,7 @@ class Failure:
     phase: Phase = Phase.NONE
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Hop:
     """One request of a chain of redirects, and its answer."""
 
@@ -156,7 +157,7 @@ class Hop:
     response: Response
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Answer:
     """What came of an exchange: the chain of redirects, the final answer last, and why it is not whole."""
 
