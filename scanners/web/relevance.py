@@ -13,6 +13,10 @@ from scanners.web.points import Part, Point, Where
 
 _MOST_TWINS = 2
 """Points that are the same one once something else stands there, as `id` of `/item?id=1` and of `/item?id=2`."""
+_ORDINARY_HEADERS = frozenset(
+    {"accept", "accept-language", "cache-control", "origin", "pragma", "referer", "user-agent", "x-requested-with"}
+)
+"""What browsers and libraries send of themselves; any other header of a request was written for the site's own code."""
 _SUFFIX = re.compile(r"\.\w{1,5}$")
 _LEADING = re.compile(rb"[^\s<>\"']{0,200}\Z")
 _TRAILING = re.compile(rb"[^\s<>]{0,200}")
@@ -115,6 +119,8 @@ async def _worth_of_segment(point: Point, prober: Prober, misses: Misses, plain:
 
 
 def _is_own_value(point: Point) -> bool:
+    if point.where is Where.HEADER:
+        return point.part is not Part.NAME and not point.is_new and point.parameter.lower() not in _ORDINARY_HEADERS
     return point.part is not Part.NAME and not point.is_new and point.where in (
         Where.QUERY, Where.FORM, Where.JSON, Where.COOKIE,
     )  # fmt: skip

@@ -18,8 +18,8 @@ class NotOneRequest(ValueError):
 def encoded(request: Request, authority: str, cookie: str = "", origin: str = "") -> bytes:
     """The bytes of a request. Raises NotOneRequest.
 
-    `authority` is what Host says; `cookie` goes behind the cookies that the request names itself; `origin` goes before
-    the path for a forwarding proxy.
+    `authority` is what Host says; `cookie` goes behind the cookies that the request names itself, without those of the
+    same name; `origin` goes before the path for a forwarding proxy.
     """
     if request.raw is not None:
         return request.raw
@@ -75,5 +75,12 @@ def _header_lines(headers: Headers, authority: str, length: int, cookie: str) ->
 def _with_cookie(lines: list[tuple[str, str]], cookie: str) -> list[tuple[str, str]]:
     for index, (name, value) in enumerate(lines):
         if name.lower() == "cookie":
-            return [*lines[:index], (name, f"{value}; {cookie}"), *lines[index + 1 :]]
+            # Of two cookies with one name some servers read the first, others the last: what is written must count.
+            named = {_cookie_name(pair) for pair in value.split(";")}
+            others = [pair for pair in cookie.split("; ") if _cookie_name(pair) not in named]
+            return [*lines[:index], (name, "; ".join([value, *others])), *lines[index + 1 :]]
     return [*lines, ("Cookie", cookie)]
+
+
+def _cookie_name(pair: str) -> str:
+    return pair.partition("=")[0].strip()

@@ -84,6 +84,13 @@ def test_a_session_adds_its_cookies_to_those_written() -> None:
     assert b"\r\ncookie: a=b; s=1\r\n" in sent(Request("GET", "/", (("cookie", "a=b"),)), jar)
 
 
+def test_a_cookie_that_is_written_stands_alone() -> None:
+    jar = CookieJar()
+    jar.add(Target("http", "127.0.0.1", 80), "s", "1")
+    jar.add(Target("http", "127.0.0.1", 80), "lang", "en")
+    assert b"\r\nCookie: x=y; lang=zh; s=1\r\n" in sent(Request("GET", "/", (("Cookie", "x=y; lang=zh"),)), jar)
+
+
 def test_a_session_keeps_what_the_site_sets() -> None:
     jar = CookieJar()
     login = b"HTTP/1.1 302 F\r\nLocation: /in\r\nSet-Cookie: s=\xe4\xbd; Path=/in\r\nContent-Length: 0\r\n\r\n"

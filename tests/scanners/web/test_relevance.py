@@ -70,12 +70,15 @@ CASES = {
     "a query that is taken apart": ("/fixed?q=a", Where.RAW_QUERY, Part.VALUE, "", Worth.NONE),
     "a query that is shown": ("/raw?q=a", Where.RAW_QUERY, Part.VALUE, "", Worth.ALL),
     "no query, and none is read": ("/fixed", Where.RAW_QUERY, Part.VALUE, "", Worth.NONE),
+    "a header that a script of the site sends": ("/fixed", Where.HEADER, Part.VALUE, "X-Device", Worth.ALL),
+    "a header that every browser sends": ("/fixed", Where.HEADER, Part.VALUE, "Accept", Worth.NONE),
 }
+HEADERS = (("X-Device", "d-12"), ("Accept", "*/*"))
 
 
 @pytest.mark.parametrize(("path", "where", "part", "name", "worth"), CASES.values(), ids=CASES)
 def test_worth(path: str, where: Where, part: Part, name: str, worth: Worth) -> None:
-    asked = Request("GET", path)
+    asked = Request("GET", path, HEADERS)
 
     async def judged(url: str) -> Worth:
         (point,) = (
