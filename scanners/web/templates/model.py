@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import orjson
+
 from scanners.web.redirects import NONE, Redirects
 
 
@@ -19,6 +21,21 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Said:
+    """What of an author's words is seldom asked for."""
+
+    description: str = ""
+    remediation: str = ""
+    references: tuple[str, ...] = ()
+    classification: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def written(self) -> bytes:
+        """As `Info` keeps it."""
+        return orjson.dumps(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Info:
     """What the author says about a template."""
 
@@ -27,13 +44,37 @@ class Info:
     tags: tuple[str, ...] = ()
     """Lower case."""
     authors: tuple[str, ...] = ()
-    description: str = ""
-    remediation: str = ""
-    references: tuple[str, ...] = ()
-    classification: Mapping[str, str] = field(default_factory=dict)
-    """`cve-id`, `cwe-id`, `cvss-score` …; several values joined by a comma."""
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    """`vendor`, `product` … in the same way."""
+    written: bytes = b"{}"
+    """What is seldom asked for, as JSON: taken apart, it would be a quarter of the memory of a scan."""
+
+    @property
+    def description(self) -> str:
+        """What it is about."""
+        return self._said.description
+
+    @property
+    def remediation(self) -> str:
+        """How to mend what it finds."""
+        return self._said.remediation
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Addresses to read on at."""
+        return self._said.references
+
+    @property
+    def classification(self) -> Mapping[str, str]:
+        """`cve-id`, `cwe-id`, `cvss-score` …; several values joined by a comma."""
+        return self._said.classification
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """`vendor`, `product` … in the same way."""
+        return self._said.metadata
+
+    @property
+    def _said(self) -> "Said":
+        return Said(**orjson.loads(self.written))
 
 
 class MatcherKind(StrEnum):

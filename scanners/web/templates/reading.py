@@ -14,6 +14,7 @@ from scanners.web.templates.model import (
     Info,
     Payload,
     Refused,
+    Said,
     Sending,
     Severity,
     Template,
@@ -100,16 +101,19 @@ def _info(root: Fields) -> Info:
     value = root.raw("info")
     # What the author says about a template never keeps it from being run.
     fields = Fields(value if isinstance(value, dict) else {}, "info", [])
-    return Info(
-        name=fields.text("name"),
-        severity=fields.choice("severity", {severity.value: severity for severity in Severity}, Severity.UNKNOWN),
-        tags=_listed(fields.raw("tags"), lower=True),
-        authors=_listed(fields.raw("author")),
+    said = Said(
         description=fields.text("description").strip(),
         remediation=fields.text("remediation").strip(),
         references=fields.texts("reference"),
         classification=_flat(fields.raw("classification")),
         metadata=_flat(fields.raw("metadata")),
+    )
+    return Info(
+        name=fields.text("name"),
+        severity=fields.choice("severity", {severity.value: severity for severity in Severity}, Severity.UNKNOWN),
+        tags=_listed(fields.raw("tags"), lower=True),
+        authors=_listed(fields.raw("author")),
+        written=said.written(),
     )
 
 

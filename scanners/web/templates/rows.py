@@ -1,5 +1,6 @@
 """Templates as rows of plain lists and back."""
 
+from sys import intern
 from typing import Any
 
 from scanners.web.redirects import Follow, Redirects
@@ -56,18 +57,12 @@ def _pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:
 
 
 def _info_row(info: Info) -> list[Any]:
-    return [
-        info.name, info.severity.value, info.tags, info.authors, info.description, info.remediation, info.references,
-        info.classification, info.metadata,
-    ]  # fmt: skip
+    return [info.name, info.severity.value, info.tags, info.authors, info.written.decode()]
 
 
 def _info(row: list[Any]) -> Info:
-    name, severity, tags, authors, description, remediation, references, classification, metadata = row
-    return Info(
-        name, _SEVERITIES[severity], tuple(tags), tuple(authors), description, remediation, tuple(references),
-        classification, metadata,
-    )  # fmt: skip
+    name, severity, tags, authors, written = row
+    return Info(name, _SEVERITIES[severity], tuple(map(intern, tags)), tuple(map(intern, authors)), written.encode())
 
 
 def _block_row(block: Block) -> list[Any]:
@@ -114,11 +109,21 @@ def _matcher_row(matcher: Matcher) -> list[Any]:
     ]  # fmt: skip
 
 
+_number_matchers: dict[tuple[Any, ...], Matcher] = {}
+"""Half of all matchers compare the status, mostly with 200: equal ones are one object."""
+
+
 def _matcher(row: list[Any]) -> Matcher:
     kind, values, numbers, part, every, negative, internal, case_insensitive, name = row
-    return Matcher(
-        _MATCHERS[kind], tuple(values), tuple(numbers), part, every, negative, internal, case_insensitive, name
-    )
+    if values:
+        return Matcher(
+            _MATCHERS[kind], tuple(values), tuple(numbers), intern(part), every, negative, internal, case_insensitive, name
+        )  # fmt: skip
+    key = (kind, tuple(numbers), part, every, negative, internal, case_insensitive, name)
+    found = _number_matchers.get(key)
+    if found is None:
+        found = _number_matchers[key] = Matcher(_MATCHERS[kind], (), *key[1:])
+    return found
 
 
 def _extractor_row(extractor: Extractor) -> list[Any]:
