@@ -18,8 +18,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
 from benchmarks.template_requests import sorted_requests
 from scanners.web.templates.library import load
 from scanners.web.templates.selection import USUALLY_EXCLUDED

@@ -1,9 +1,11 @@
 """What web checks find in the vulnerable applications of the tests, and what they find in vain; Wapiti beside them.
 
-`benchmarks/web_accuracy.py [--only TEXT] [--no-cli] [--no-wapiti]`. Each flaw has a fixed twin: found in a flaw counts
+`python -m benchmarks.web_accuracy [--only TEXT] [--no-cli] [--no-wapiti]`. Each flaw has a fixed twin: found in a flaw counts
 for recall, anything found in a twin is a false positive. First every check at every flaw, then `secops scan web` as
 somebody types it, from a page that links everything that can be crawled to: crawl, relevance, checks, ledger. Wapiti
 crawls from the same page. Both are measured on these flaws alone. It runs without the modules that ask a public server.
+
+A check that measures delays waits for them, so it takes minutes: what is done is told as it goes.
 """
 
 import argparse
@@ -25,8 +27,6 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.table import Table
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
 from tests.lab.certificates import issue
 from tests.lab.vulnerable.lab import Flaw, Lab, manifest, running_lab
 from tests.lab.vulnerable.trying import OTHER, OWN, Tried, Trying
@@ -36,6 +36,7 @@ MOST_FALSE = 0
 _WAPITI_MODULES = (
     "sql,timesql,xss,permanentxss,exec,file,redirect,crlf,upload,csrf,cookieflags,http_headers,csp,ldap,backup"
 )
+_TOLD_EVERY = 25
 _SECONDS_FOR_A_MODULE = 60
 _SECONDS_FOR_AN_APP = 900
 _WAPITI_CLASSES = {
@@ -82,6 +83,11 @@ class Count:
     unscanned: list[str] = field(default_factory=list)
 
 
+def tell(text: str) -> None:
+    """At once, also into a file."""
+    print(text, flush=True)
+
+
 def wapiti_program(folder: Path) -> str:
     """Wapiti: named by WAPITI, installed, or installed now in an environment of its own; empty, and told why, when it
     cannot be.
@@ -103,14 +109,13 @@ def wapiti_program(folder: Path) -> str:
             because = str(error)
             continue
         return str(folder / "bin/wapiti")
-    print(f"wapiti is left out, it could not be installed: {because}")
+    tell(f"wapiti is left out, it could not be installed: {because}")
     return ""
 
 
-def run_wapiti(program: str, lab: Lab, folder: Path) -> tuple[dict[str, set[str]], dict[str, float]]:
-    """Classes by path, and the seconds that each application took."""
+def run_wapiti(program: str, lab: Lab, folder: Path) -> dict[str, set[str]]:
+    """Classes by path."""
     found: dict[str, set[str]] = defaultdict(set)
-    seconds = {}
     for app in lab.ports:
         if app == "tls":
             continue
@@ -123,19 +128,18 @@ def run_wapiti(program: str, lab: Lab, folder: Path) -> tuple[dict[str, set[str]
         try:
             subprocess.run(command, capture_output=True, timeout=_SECONDS_FOR_AN_APP)
         except subprocess.TimeoutExpired:
-            print(f"wapiti: {app} was not done after {_SECONDS_FOR_AN_APP} s")
-        seconds[app] = time.monotonic() - started
+            tell(f"wapiti: {app} was not done after {_SECONDS_FOR_AN_APP} s")
+        tell(f"wapiti: {app} took {time.monotonic() - started:.0f} s")
         if report.exists():
             for name, entries in json.loads(report.read_text())["vulnerabilities"].items():
                 for entry in entries:
                     found[app + urlsplit(entry["path"]).path] |= _WAPITI_CLASSES.get(name, set())
-    return found, seconds
+    return found
 
 
-def run_cli(lab: Lab, folder: Path) -> tuple[dict[str, set[str]], dict[str, float]]:
-    """Classes by path, and the seconds that each application took, as `run_wapiti`. An incomplete scan is told."""
+def run_cli(lab: Lab, folder: Path) -> dict[str, set[str]]:
+    """Classes by path, as `run_wapiti`. An incomplete scan is told."""
     found: dict[str, set[str]] = defaultdict(set)
-    seconds = {}
     for app in lab.ports:
         if app == "tls":
             continue
@@ -147,13 +151,13 @@ def run_cli(lab: Lab, folder: Path) -> tuple[dict[str, set[str]], dict[str, floa
         ]  # fmt: skip
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "JINDUN_HOME": ""}
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
-        seconds[app] = time.monotonic() - started
         if done.returncode not in (0, 1):
-            print(f"secops scan web: {app} ended with {done.returncode}: {done.stderr[-500:]}")
+            tell(f"secops scan web: {app} ended with {done.returncode}: {done.stderr[-500:]}")
+        tell(f"secops scan web: {app} took {time.monotonic() - started:.0f} s")
         for line in output.read_text(encoding="utf-8").splitlines() if output.exists() else ():
             row = json.loads(line)
             found[app + urlsplit(row["url"]).path].add(row["class"])
-    return found, seconds
+    return found
 
 
 def _sessions(lab: Lab, folder: Path) -> Iterator[str]:
@@ -168,8 +172,18 @@ def _sessions(lab: Lab, folder: Path) -> Iterator[str]:
 
 async def run_ours(lab: Lab, flaws: list[Flaw], at_once: int) -> list[Tried]:
     """Every check at every flaw and twin."""
+    done = 0
+
+    def on_tried(tried: Tried) -> None:
+        nonlocal done
+        done += 1
+        if not tried.right:
+            tell(f"{'missed' if tried.flawed else 'found in vain'}: {tried.flaw.name}")
+        if done % _TOLD_EVERY == 0:
+            tell(f"{done} places tried")
+
     async with Trying(lab) as trying:
-        return await trying.try_all(flaws, at_once)
+        return await trying.try_all(flaws, at_once, on_tried)
 
 
 def counted(
@@ -268,14 +282,12 @@ def main() -> int:
         if not given.no_cli and not given.only:
             # A fresh laboratory: the checks have left scripts in the first.
             with running_lab() as lab:
-                scanned, took = run_cli(lab, folder)
-            print("secops scan web:", ", ".join(f"{app} {spent:.0f} s" for app, spent in took.items()))
+                scanned = run_cli(lab, folder)
         program = "" if given.no_wapiti else wapiti_program(folder / "wapiti")
         theirs: dict[str, set[str]] | None = None
         if program:
             with running_lab() as lab:
-                theirs, took = run_wapiti(program, lab, folder)
-            print("wapiti:", ", ".join(f"{app} {spent:.0f} s" for app, spent in took.items()))
+                theirs = run_wapiti(program, lab, folder)
     if absent:
         print(f"not installed, and therefore not tried: {', '.join(sorted(absent))}")
     counts = counted(tried, scanned, theirs)

@@ -1,12 +1,16 @@
 """Requests per second of the scanning client, beside aiohttp and wrk, on one local nginx with 100 connections.
 
-Each runs in a process of its own, in turns, and the best turn of each counts: other work on the machine only slows.
-`--long` sends 1,000,000 requests with ours and looks whether memory stays flat; else it is 100,000.
+Each runs in processes of its own, in turns, and the best turn of each counts: other work on the machine only slows.
+aiohttp is compared with one process of ours. wrk may use a thread for each core, so ours may use a process for each, as
+a scan does, with 100 connections in all. The floor is a protocol in the same event loop that writes one request again and
+again and counts the bytes of the answers: no Python client can be faster. `--long` sends 1,000,000 requests with ours
+and looks whether memory stays flat; else it is 100,000.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import re
 import resource
 import shutil
@@ -14,11 +18,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, cast
 
 import aiohttp
 from rich.console import Console
@@ -35,10 +41,13 @@ from tests.lab.nginx import running_nginx
 
 CONNECTIONS = 100
 BODY_BYTES = 1024
-TURNS = 6
+TURNS = 4
 REQUESTS = 20_000
+FLOOR_REQUESTS = 40_000
 AIOHTTP_REQUESTS = 4_000
 WRK_SECONDS = 1
+CORES = len(os.sched_getaffinity(0))
+ROOT = Path(__file__).resolve().parent.parent
 LEAST_OF_AIOHTTP = 5.0
 LEAST_OF_WRK = 0.6
 MOST_GROWTH_MIB = 8.0
@@ -47,7 +56,7 @@ _HEADERS = (("User-Agent", "jindun"), ("Accept", "*/*"))
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one process did."""
+    """What one process did, or several at once."""
 
     rate: float
     """Requests per second."""
@@ -55,6 +64,25 @@ class Turn:
     """Of the client alone, per request."""
     memory: tuple[float, ...] = ()
     """Resident MiB, a few times along the way."""
+    began: float = 0.0
+    ended: float = 0.0
+    """By the clock that all processes share."""
+    server_us: float = 0.0
+    """CPU of nginx per request."""
+
+    @property
+    def on_idle_cores(self) -> float:
+        """Requests per second that the CPU times allow: nginx has one worker, and both share the cores."""
+        return 1e6 / max(self.server_us, (self.cpu_us + self.server_us) / CORES)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one process has to do."""
+
+    port: int
+    count: int
+    connections: int = CONNECTIONS
 
 
 def resident_mib() -> float:
@@ -68,7 +96,7 @@ def urls(count: int) -> Iterator[str]:
     return (f"/small.txt?n={number}" for number in range(count))
 
 
-async def ours(port: int, count: int) -> Turn:
+async def ours(work: Work) -> Turn:
     """All of it: scope, rate, profile, audit to a file."""
     memory: list[float] = []
     answered = 0
@@ -77,94 +105,191 @@ async def ours(port: int, count: int) -> Turn:
         nonlocal answered
         answered += 1
         assert answer.response is not None and len(answer.response.body) == BODY_BYTES
-        if answered % (count // 10) == 0:
+        if answered % (work.count // 10) == 0:
             memory.append(resident_mib())
 
     scope = scope_of(("127.0.0.0/8",), "benchmark", now() + timedelta(days=1))
-    pace = Pace(most=1e6, start=1e6, least=1e6, connections=CONNECTIONS)
+    pace = Pace(most=1e6, start=1e6, least=1e6, connections=work.connections)
     with tempfile.TemporaryDirectory() as folder, AuditLog(Path(folder) / "audit.jsonl") as audit:
         async with Client(Guard(scope, audit=audit.record), pace=pace) as client:
-            target = Target("http", "127.0.0.1", port)
-            requests = (Request("GET", url, _HEADERS) for url in urls(count))
-            began, cpu = time.perf_counter(), time.process_time()
-            await client.exchange_many(target, requests, on_answer, concurrency=CONNECTIONS)
-            took, cpu = time.perf_counter() - began, time.process_time() - cpu
-    return Turn(count / took, cpu / count * 1e6, tuple(memory))
+            target = Target("http", "127.0.0.1", work.port)
+            requests = (Request("GET", url, _HEADERS) for url in urls(work.count))
+            sending = client.exchange_many(target, requests, on_answer, concurrency=work.connections)
+            return await timed(work, sending, memory)
 
 
-async def by_aiohttp(port: int, count: int) -> Turn:
+async def timed(work: Work, sending: Coroutine[Any, Any, object], memory: list[float] | None = None) -> Turn:
+    """How long it takes, once whoever started this process says so."""
+    print("ready", flush=True)
+    sys.stdin.readline()
+    began, cpu = time.monotonic(), time.process_time()
+    await sending
+    ended, cpu = time.monotonic(), time.process_time() - cpu
+    return Turn(work.count / (ended - began), cpu / work.count * 1e6, tuple(memory or ()), began, ended)
+
+
+async def by_aiohttp(work: Work) -> Turn:
     """As its documentation says: one session, a worker per connection."""
-    waiting = urls(count)
-    connector = aiohttp.TCPConnector(limit=CONNECTIONS)
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", connector=connector, headers=_HEADERS) as session:
+    waiting = urls(work.count)
+    connector = aiohttp.TCPConnector(limit=work.connections)
+    base = f"http://127.0.0.1:{work.port}"
+    async with aiohttp.ClientSession(base, connector=connector, headers=_HEADERS) as session:
 
-        async def work() -> None:
+        async def ask() -> None:
             for url in waiting:
                 async with session.get(url) as response:
                     assert len(await response.read()) == BODY_BYTES
 
-        began, cpu = time.perf_counter(), time.process_time()
-        await asyncio.gather(*(work() for _ in range(CONNECTIONS)))
-        took, cpu = time.perf_counter() - began, time.process_time() - cpu
-    return Turn(count / took, cpu / count * 1e6)
+        async def all_of_them() -> None:
+            await asyncio.gather(*(ask() for _ in range(work.connections)))
+
+        return await timed(work, all_of_them())
 
 
-def by_wrk(port: int) -> Turn:
-    """One thread."""
-    argv = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{WRK_SECONDS}s", f"http://127.0.0.1:{port}/small.txt"]
+class Floor(asyncio.Protocol):
+    """One request over and over; of an answer nothing is looked at but how many bytes came."""
+
+    def __init__(self, wire: bytes, answer_bytes: int, left: list[int], done: "asyncio.Future[None]") -> None:
+        self._wire, self._answer_bytes, self._left, self._done = wire, answer_bytes, left, done
+        self._came = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are none of asyncio's classes.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(self._wire)
+
+    def data_received(self, data: bytes) -> None:
+        self._came += len(data)
+        if self._came < self._answer_bytes:
+            return
+        self._came = 0
+        self._left[0] -= 1
+        if self._left[0] > 0:
+            self._transport.write(self._wire)
+        elif not self._done.done():
+            self._done.set_result(None)
+
+
+async def floor(work: Work) -> Turn:
+    """The least that a client in this event loop can do."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS)
+    wire = f"GET /small.txt HTTP/1.1\r\nHost: 127.0.0.1:{work.port}\r\n{lines}\r\n".encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", work.port)
+    writer.write(wire)
+    answer_bytes = len(await reader.readuntil(b"\r\n\r\n")) + BODY_BYTES
+    writer.close()
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+    left = [work.count]
+
+    async def all_of_them() -> None:
+        opening = (
+            loop.create_connection(lambda: Floor(wire, answer_bytes, left, done), "127.0.0.1", work.port)
+            for _ in range(work.connections)
+        )
+        await asyncio.gather(*opening)
+        await done
+
+    return await timed(work, all_of_them())
+
+
+def by_wrk(port: int, threads: int) -> Turn:
+    """Its own figure."""
+    argv = ["wrk", f"-t{threads}", f"-c{CONNECTIONS}", f"-d{WRK_SECONDS}s", f"http://127.0.0.1:{port}/small.txt"]
+    cpu = children_seconds()
     shown = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    found = re.search(r"Requests/sec:\s*([\d.]+)", shown)
-    assert found, shown
-    return Turn(float(found[1]))
+    cpu = children_seconds() - cpu
+    rate, count = re.search(r"Requests/sec:\s*([\d.]+)", shown), re.search(r"(\d+) requests in", shown)
+    assert rate and count, shown
+    return Turn(float(rate[1]), cpu / int(count[1]) * 1e6, ended=int(count[1]))
 
 
-def in_process(name: str, port: int, count: int) -> Turn:
-    """One turn in a process of its own."""
-    argv = [sys.executable, __file__, "--turn", name, "--port", str(port), "--count", str(count)]
-    shown = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=280)
-    assert shown.returncode == 0, shown.stderr[-2000:]
-    said = json.loads(shown.stdout)
-    return Turn(said["rate"], said["cpu_us"], tuple(said["memory"]))
+def children_seconds() -> float:
+    """CPU of all processes that were started and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
-def one_turn(name: str, port: int, count: int) -> None:
+def nginx_seconds(folder: Path) -> float:
+    """CPU of its worker so far."""
+    master = (folder / "nginx.pid").read_text().strip()
+    (worker,) = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+    fields = Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def in_processes(name: str, port: int, count: int, processes: int = 1) -> Turn:
+    """One turn in so many processes, which share the work and begin together."""
+    share = ["--count", str(count // processes), "--connections", str(CONNECTIONS // processes)]
+    argv = [sys.executable, "-m", "benchmarks.web_client", "--turn", name, "--port", str(port), *share]
+    started = [
+        subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        for _ in range(processes)
+    ]
+    for process in started:
+        assert process.stdout and process.stdout.readline() == "ready\n", "a turn did not begin"
+    for process in started:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    turns = [Turn(**json.loads(process.communicate(timeout=280)[0])) for process in started]
+    rate = count / (max(turn.ended for turn in turns) - min(turn.began for turn in turns))
+    return Turn(rate, sum(turn.cpu_us for turn in turns) / processes, turns[0].memory)
+
+
+def one_turn(name: str, work: Work) -> None:
     """Be that process."""
-    if name == "ours":
-        turn = run(ours(port, count))
-    elif name == "aiohttp":
-        turn = asyncio.run(by_aiohttp(port, count))
-    else:
-        turn = run(by_aiohttp(port, count))
-    print(json.dumps({"rate": turn.rate, "cpu_us": turn.cpu_us, "memory": turn.memory}))
+    doing = {"ours": ours, "floor": floor, "aiohttp": by_aiohttp, "aiohttp-uvloop": by_aiohttp}[name]
+    turn = asyncio.run(doing(work)) if name == "aiohttp" else run(doing(work))
+    print(json.dumps(asdict(turn)))
 
 
-def measure(port: int, long: bool) -> tuple[dict[str, Turn], Turn]:
-    """The best turn of each, and the long run of ours."""
+def measure(folder: Path, port: int, long: bool) -> tuple[dict[str, Turn], Turn]:
+    """The best turn of each, with the least CPU that each took, and the long run of ours."""
     best: dict[str, Turn] = {}
     for _ in range(TURNS):
-        turns = {
-            "ours": in_process("ours", port, REQUESTS),
-            "aiohttp": in_process("aiohttp", port, AIOHTTP_REQUESTS),
-        }
-        if find_spec("uvloop"):
-            turns["aiohttp, uvloop"] = in_process("aiohttp-uvloop", port, AIOHTTP_REQUESTS)
-        if shutil.which("wrk"):
-            turns["wrk"] = by_wrk(port)
-        for name, turn in turns.items():
-            best[name] = max(best.get(name, turn), turn, key=lambda one: one.rate)
-    return best, in_process("ours", port, 1_000_000 if long else 100_000)
+        for name, count, turn in turns(port):
+            began = nginx_seconds(folder)
+            done = turn()
+            server_us = (nginx_seconds(folder) - began) / (count or done.ended) * 1e6
+            before = best.get(name, done)
+            best[name] = replace(
+                max(before, done, key=lambda one: one.rate),
+                cpu_us=min(before.cpu_us, done.cpu_us),
+                server_us=min(before.server_us or server_us, server_us),
+            )
+    return best, in_processes("ours", port, 1_000_000 if long else 100_000)
+
+
+def turns(port: int) -> Iterator[tuple[str, int, Callable[[], Turn]]]:
+    """Name, number of requests (0: the turn tells it as its end), and how it is done."""
+    named = [("aiohttp", AIOHTTP_REQUESTS, 1)]
+    named += [("aiohttp-uvloop", AIOHTTP_REQUESTS, 1)] if find_spec("uvloop") else []
+    for processes in sorted({1, CORES}):
+        named += [("ours", REQUESTS * processes, processes), ("floor", FLOOR_REQUESTS * processes, processes)]
+    for name, count, processes in named:
+        yield f"{name}, {processes}", count, partial(in_processes, name, port, count, processes)
+    for threads in sorted({1, CORES}) if shutil.which("wrk") else ():
+        yield f"wrk, {threads}", 0, partial(by_wrk, port, threads)
+
+
+def fastest(best: dict[str, Turn], who: str) -> Turn | None:
+    """In one process or in several."""
+    return max(
+        (turn for name, turn in best.items() if name.split(",")[0] == who), key=lambda one: one.rate, default=None
+    )
 
 
 def show(best: dict[str, Turn], steady: Turn, long: bool) -> None:
     """The table."""
-    table = Table("client", "requests/s", "CPU of the client per request", "ours is", title="web-client")
+    table = Table("client, processes", "requests/s", "its CPU each", "nginx's", "idle cores allow", title="web-client")
     for name, turn in best.items():
-        cpu = f"{turn.cpu_us:.1f} µs" if turn.cpu_us else ""
-        table.add_row(name, f"{turn.rate:,.0f}", cpu, f"{best['ours'].rate / turn.rate:.2f} times as fast")
-    if "wrk" not in best:
-        table.add_row("wrk", "not installed", "", "")
+        times = (f"{us:.1f} µs" for us in (turn.cpu_us, turn.server_us))
+        table.add_row(name, f"{turn.rate:,.0f}", *times, f"{turn.on_idle_cores:,.0f}")
     console = Console()
     console.print(table)
+    if fastest(best, "wrk") is None:
+        console.print("wrk is not installed")
     along = ", ".join(f"{mib:.1f}" for mib in steady.memory)
     console.print(f"memory along {'1,000,000' if long else '100,000'} requests, MiB: {along}")
 
@@ -176,28 +301,39 @@ def main() -> int:
     parser.add_argument("--turn", help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--count", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--connections", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.turn:
-        one_turn(asked.turn, asked.port, asked.count)
+        one_turn(asked.turn, Work(asked.port, asked.count, asked.connections))
         return 0
     options = "access_log off; keepalive_requests 10000000;"
     with tempfile.TemporaryDirectory() as folder, running_nginx(Path(folder), options) as web:
         (web.root / "small.txt").write_bytes(b"x" * BODY_BYTES)
-        best, steady = measure(web.port, asked.long)
+        best, steady = measure(Path(folder), web.port, asked.long)
     show(best, steady, asked.long)
-    of_aiohttp = best["ours"].rate / best["aiohttp"].rate
-    of_wrk = best["ours"].rate / best["wrk"].rate if "wrk" in best else None
+    return told(best, steady)
+
+
+def told(best: dict[str, Turn], steady: Turn) -> int:
+    """The last line, and the exit code."""
+    one, quickest, wrk, least = best["ours, 1"], fastest(best, "ours"), fastest(best, "wrk"), fastest(best, "floor")
+    assert quickest and least
+    of_aiohttp = one.rate / best["aiohttp, 1"].rate
+    of_wrk = quickest.rate / wrk.rate if wrk else None
     growth = steady.memory[-1] - steady.memory[0]
     ok = of_aiohttp >= LEAST_OF_AIOHTTP and (of_wrk is None or of_wrk >= LEAST_OF_WRK) and growth <= MOST_GROWTH_MIB
     summary = {
         "name": "web-client",
-        "ours": round(best["ours"].rate),
-        "peer": round(best["aiohttp"].rate),
+        "ours": round(one.rate),
+        "peer": round(best["aiohttp, 1"].rate),
         "ratio": round(of_aiohttp, 2),
         "target": LEAST_OF_AIOHTTP,
         "ok": ok,
         "of_wrk": None if of_wrk is None else round(of_wrk, 2),
         "of_wrk_target": LEAST_OF_WRK,
+        "of_wrk_on_idle_cores": None if wrk is None else round(quickest.on_idle_cores / wrk.on_idle_cores, 2),
+        "of_wrk_one_process": None if wrk is None else round(one.rate / wrk.rate, 2),
+        "floor_of_wrk": None if wrk is None else round(least.rate / wrk.rate, 2),
         "memory_growth_mib": round(growth, 1),
         "memory_growth_target_mib": MOST_GROWTH_MIB,
     }

@@ -165,13 +165,17 @@ class Trying:
                     tried.keep(examined)
         return tried
 
-    async def try_all(self, flaws: Iterable[Flaw], at_once: int = 6) -> list[Tried]:
-        """Flaws and twins, in the order given."""
+    async def try_all(
+        self, flaws: Iterable[Flaw], at_once: int = 6, on_tried: Callable[[Tried], None] = lambda _: None
+    ) -> list[Tried]:
+        """Flaws and twins, in the order given; `on_tried` hears of each when it is done."""
         gate = asyncio.Semaphore(at_once)
 
         async def one(flaw: Flaw, flawed: bool) -> Tried:
             async with gate:
-                return await self.try_one(flaw, flawed)
+                tried = await self.try_one(flaw, flawed)
+                on_tried(tried)
+                return tried
 
         pairs = [(flaw, flawed) for flaw in flaws if flaw.app in self.lab.ports for flawed in (True, False)]
         return list(await asyncio.gather(*(one(*pair) for pair in pairs)))
