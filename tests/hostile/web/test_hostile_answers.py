@@ -6,7 +6,7 @@ import random
 import resource
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
@@ -224,11 +224,13 @@ def test_a_hostile_server_gets_the_answer_it_deserves(name: str, runner: Any) ->
         async with listening(case.server) as server:
             began = monotonic()
             answer = await client.exchange(at(server), GET)
-            assert monotonic() - began < case.seconds + 15
+            assert monotonic() - began < case.seconds + 60
             return answer
 
+    # What shall not end by its time must have enough of it, on a machine that does other things as well.
+    patience = BRISK if case.outcome == "timed-out total" else replace(BRISK, total_seconds=60)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    answer = asking(work, limits=Limits(body_bytes=2 * MIB), runner=runner)
+    answer = asking(work, limits=Limits(body_bytes=2 * MIB), runner=runner, patience=patience)
     assert outcome(answer) == case.outcome, answer
     response = answer.response
     if case.body is not None:
