@@ -70,10 +70,9 @@ class Turn:
     server_us: float = 0.0
     """CPU of nginx per request."""
 
-    @property
-    def on_idle_cores(self) -> float:
+    def on_idle_cores(self, processes: int) -> float:
         """Requests per second that the CPU times allow: nginx has one worker, and both share the cores."""
-        return 1e6 / max(self.server_us, (self.cpu_us + self.server_us) / CORES)
+        return 1e6 / max(self.server_us, self.cpu_us / processes, (self.cpu_us + self.server_us) / CORES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,12 +279,17 @@ def fastest(best: dict[str, Turn], who: str) -> Turn | None:
     )
 
 
+def allowed(name: str, turn: Turn) -> float:
+    """What the CPU times of a turn allow, by its name."""
+    return turn.on_idle_cores(int(name.partition(", ")[2]))
+
+
 def show(best: dict[str, Turn], steady: Turn, long: bool) -> None:
     """The table."""
     table = Table("client, processes", "requests/s", "its CPU each", "nginx's", "idle cores allow", title="web-client")
     for name, turn in best.items():
         times = (f"{us:.1f} µs" for us in (turn.cpu_us, turn.server_us))
-        table.add_row(name, f"{turn.rate:,.0f}", *times, f"{turn.on_idle_cores:,.0f}")
+        table.add_row(name, f"{turn.rate:,.0f}", *times, f"{allowed(name, turn):,.0f}")
     console = Console()
     console.print(table)
     if fastest(best, "wrk") is None:
@@ -318,6 +322,10 @@ def told(best: dict[str, Turn], steady: Turn) -> int:
     """The last line, and the exit code."""
     one, quickest, wrk, least = best["ours, 1"], fastest(best, "ours"), fastest(best, "wrk"), fastest(best, "floor")
     assert quickest and least
+
+    def idle(who: str) -> float:
+        return max(allowed(name, turn) for name, turn in best.items() if name.startswith(who))
+
     of_aiohttp = one.rate / best["aiohttp, 1"].rate
     of_wrk = quickest.rate / wrk.rate if wrk else None
     growth = steady.memory[-1] - steady.memory[0]
@@ -331,7 +339,7 @@ def told(best: dict[str, Turn], steady: Turn) -> int:
         "ok": ok,
         "of_wrk": None if of_wrk is None else round(of_wrk, 2),
         "of_wrk_target": LEAST_OF_WRK,
-        "of_wrk_on_idle_cores": None if wrk is None else round(quickest.on_idle_cores / wrk.on_idle_cores, 2),
+        "of_wrk_on_idle_cores": None if wrk is None else round(idle("ours") / idle("wrk"), 2),
         "of_wrk_one_process": None if wrk is None else round(one.rate / wrk.rate, 2),
         "floor_of_wrk": None if wrk is None else round(least.rate / wrk.rate, 2),
         "memory_growth_mib": round(growth, 1),
