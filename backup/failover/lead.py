@@ -2,7 +2,6 @@
 
 from backup.failover import safety
 from backup.failover.situation import Act, ActKind, Post, Version
-from secops.model.cluster import EntryDriver
 from secops.model.decision import Decision
 from secops.model.text import Text
 
@@ -11,14 +10,9 @@ def lead(post: Post) -> Decision[Act]:
     """The next act on the own entry: led to the published primary, closed when that cannot be known."""
     published, now_to = post.published, post.report.entry_leads_to
     version = published.version if published else Version()
-    entry = post.cluster.entry_in(post.report.centre)
-    if entry is None:
+    if post.cluster.entry_in(post.report.centre) is None:
         return Decision(Act(ActKind.NOTHING, version), Text("本中心没有入口", "this centre has no entry"))
     lost = published is None or post.heard_seconds > post.policy.self_stop_seconds
-    if lost and entry.driver is EntryDriver.DNS:
-        # The record is everybody's: a minority that took it away would take it from the majority too.
-        why = Text("没有多数,名称保持原样,由多数更改", "no quorum: the name is left to the majority")
-        return Decision(Act(ActKind.NOTHING, version), why)
     if published is None or (lost and not safety.may_keep_serving(post)):
         why = Text("没有多数,无从得知谁是主库,入口关闭", "no quorum, so the primary is not known: the entry is closed")
         return Decision(Act(ActKind.CLOSE_ENTRY if now_to else ActKind.NOTHING, version), why)
@@ -28,20 +22,9 @@ def lead(post: Post) -> Decision[Act]:
             "no quorum, but commits are confirmed by a second member: left open",
         )
         return Decision(Act(ActKind.NOTHING, version), why)
-    if entry.driver is EntryDriver.VIRTUAL_ADDRESS and not _is_own(post, published.primary):
-        why = Text(
-            f"地址归 {published.primary} 所在中心,不在本中心",
-            f"the address is for the centre of {published.primary}, not here",
-        )
-        return Decision(Act(ActKind.CLOSE_ENTRY if now_to else ActKind.NOTHING, version), why)
     if now_to == published.primary:
         return Decision(Act(ActKind.NOTHING, version), Text(f"入口通向 {now_to}", f"the entry leads to {now_to}"))
     why = Text(
         f"入口改为通向 {published.primary},切断旧会话", f"the entry is led to {published.primary}, old sessions are cut"
     )
     return Decision(Act(ActKind.LEAD_ENTRY, version, published.primary), why)
-
-
-def _is_own(post: Post, name: str) -> bool:
-    own = post.cluster.member_in(post.report.centre)
-    return own is not None and own.name == name

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import ip_address
 
 from secops.inventory.fields import KeyPath, Mistake, check_absolute, check_port, is_address, refer
 from secops.model.city import AssetKind, Centre, City
@@ -17,7 +16,7 @@ _FEWEST_VOTERS = 3
 _DRIVER_NEEDS = {
     EntryDriver.HAPROXY: ("socket", "backend"),
     EntryDriver.VIRTUAL_ADDRESS: ("device",),
-    EntryDriver.DNS: ("zone", "server", "key"),
+    EntryDriver.DNS: ("zone",),
 }
 
 
@@ -44,7 +43,6 @@ def broken_promises(path: KeyPath, cluster: Cluster, centres: Mapping[str, Centr
     yield from _apart(path, cluster)
     yield from _commit_path(path, cluster, centres)
     yield from _voters(path, cluster, centres)
-    yield from _led_by_name(path, cluster)
     if not cluster.entries:
         text = Text("没有入口,切换后客户端无从得知", "without an entry, clients never learn of a failover")
         yield (*path, "entries"), text
@@ -147,35 +145,14 @@ def _entry(path: KeyPath, entry: ClusterEntry, centres: Mapping[str, object]) ->
                 path,
                 Text(f'{entry.driver} 入口需要键 "{name}"', f'an entry by {entry.driver} needs the key "{name}"'),
             )
-    for name in ("socket", "key"):
-        if value := getattr(entry, name):
-            yield from check_absolute((*path, name), value)
-    if entry.driver is EntryDriver.VIRTUAL_ADDRESS and not _is_ip(entry.address, (4,)):
-        yield (*path, "address"), Text("虚拟地址须是 IPv4 地址", "a virtual address is an IPv4 address")
+    if entry.socket:
+        yield from check_absolute((*path, "socket"), entry.socket)
 
 
 def _address(path: KeyPath, address: str, port: int) -> Iterator[Mistake]:
     yield from check_port((*path, "port"), port)
     if not is_address(address):
         yield (*path, "address"), Text("不是主机名或 IP 地址", "this is no host name or IP address")
-
-
-def _led_by_name(path: KeyPath, cluster: Cluster) -> Iterator[Mistake]:
-    """A record holds an address, so the members must have one."""
-    if any(entry.driver is EntryDriver.DNS for entry in cluster.entries):
-        for number, member in enumerate(cluster.members):
-            if not _is_ip(member.address):
-                text = Text(
-                    "有 DNS 入口时成员须写 IP 地址", "with an entry by dns, members are named by their IP address"
-                )
-                yield (*path, "members", number, "address"), text
-
-
-def _is_ip(address: str, versions: tuple[int, ...] = (4, 6)) -> bool:
-    try:
-        return ip_address(address).version in versions
-    except ValueError:
-        return False
 
 
 def _repeated(values: Iterable[str]) -> Iterator[int]:

@@ -14,9 +14,9 @@ class EntryDriver(StrEnum):
     HAPROXY = "haproxy"
     """A TCP proxy in the centre, told over its runtime socket."""
     VIRTUAL_ADDRESS = "virtual_address"
-    """An IPv4 address that the machine of the serving member's centre takes, within one layer-2 network."""
+    """An address that the serving member's centre takes over."""
     DNS = "dns"
-    """A name whose record is changed; clients follow once their old answer has expired."""
+    """A name whose record is changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,6 @@ class ClusterEntry:
     """For a virtual address: the network device that takes it."""
     zone: str = ""
     """For a name: the zone it stands in."""
-    server: str = ""
-    """For a name: the server that takes updates of the zone; a port may follow a colon."""
-    key: str = ""
-    """For a name: file of the TSIG key, as `nsupdate -k` reads it."""
-    ttl_seconds: int = 5
-    """For a name: how long resolvers may go on with an old answer."""
 
 
 @dataclass(frozen=True, slots=True)

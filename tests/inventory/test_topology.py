@@ -71,14 +71,6 @@ def test_a_sound_cluster_is_taken() -> None:
         ("/srv/db", "srv/db", "expected an absolute path"),
         ("socket: /run/entry.sock, ", "", 'needs the key "socket"'),
         (", device: eth0", "", 'needs the key "device"'),
-        ("driver: virtual_address, device: eth0", "driver: dns, zone: city.example", 'needs the key "server"'),
-        ("address: 192.0.2.12, port", "address: '2001:db8::1', port", "a virtual address is an IPv4 address"),
-        (
-            "address: 192.0.2.3}\n    entries:",
-            "address: third.example}\n    entries:\n      - {centre: c3, address: db.example, port: 1, driver: dns, "
-            "zone: example, server: 192.0.2.53, key: /etc/key}",
-            "named by their IP address",
-        ),
         ("{centre: c2, address: 192.0.2.12", "{centre: c1, address: 192.0.2.12", "that centre has an entry already"),
         ("system: clinic\n", "system: clinic\n    product: redis\n", "failover of redis is not known yet"),
         ("port: 5000", "port: 0", "a port is 1 to 65535"),

@@ -18,8 +18,7 @@ from backup.failover.situation import (
     Seen,
     Version,
 )
-from secops.model.cluster import Cluster, EntryDriver
-from tests.backup.failover.scenes import CLUSTER, GONE, PRIMARY, PROTECTED, STANDBY, V, post, report, sights
+from tests.backup.failover.scenes import GONE, PRIMARY, PROTECTED, STANDBY, V, post, report, sights
 
 NEXT = Version(5, 21)
 FAILOVER = Published(NEXT, "m2", order=Order(OrderKind.FAILOVER, "m1", proven=True, at_least=100, timeline=7))
@@ -136,30 +135,3 @@ def test_lower_versions_are_refused() -> None:
 def test_entry(published: Published | None, leads_to: str, heard: float, seen: Seen, kind: ActKind) -> None:
     own = report("c1", entry_leads_to=leads_to, sights=sights(seen))
     assert lead(post(own, published, heard_seconds=heard)).action.kind is kind
-
-
-@pytest.mark.parametrize(
-    ("centre", "published", "leads_to", "heard", "kind"),
-    [
-        ("c1", PROTECTED, "", 0.0, ActKind.LEAD_ENTRY),
-        ("c1", FAILOVER, "m1", 0.0, ActKind.CLOSE_ENTRY),
-        ("c2", FAILOVER, "", 0.0, ActKind.LEAD_ENTRY),
-        ("c2", PROTECTED, "", 0.0, ActKind.NOTHING),
-        ("c1", ALONE, "m1", 4.0, ActKind.CLOSE_ENTRY),
-    ],
-)
-def test_an_address_is_held_where_the_primary_stands(
-    centre: str, published: Published, leads_to: str, heard: float, kind: ActKind
-) -> None:
-    waiting = post(report(centre, entry_leads_to=leads_to), published, heard_seconds=heard)
-    assert lead(replace(waiting, cluster=led_by(EntryDriver.VIRTUAL_ADDRESS))).action.kind is kind
-
-
-@pytest.mark.parametrize(("heard", "kind"), [(0.0, ActKind.LEAD_ENTRY), (99.0, ActKind.NOTHING)])
-def test_a_minority_leaves_a_name_to_the_majority(heard: float, kind: ActKind) -> None:
-    waiting = post(report("c1", entry_leads_to="m2"), PROTECTED, heard_seconds=heard)
-    assert lead(replace(waiting, cluster=led_by(EntryDriver.DNS))).action.kind is kind
-
-
-def led_by(driver: EntryDriver) -> Cluster:
-    return replace(CLUSTER, entries=tuple(replace(one, driver=driver) for one in CLUSTER.entries))
