@@ -133,7 +133,11 @@ class Cluster:
 
 def cluster_of(source: Asset, host: str, *, restores: bool = False) -> Cluster:
     """The asset's cluster, or the one that its copies are restored into."""
-    options = options_of(ElasticsearchOptions, source)
+    return cluster_at(source, host, options_of(ElasticsearchOptions, source), restores=restores)
+
+
+def cluster_at(source: Asset, host: str, options: ElasticsearchOptions, *, restores: bool = False) -> Cluster:
+    """The same by options of another's."""
     own = options.url or f"http://{source.address or '127.0.0.1'}:9200"
     return Cluster(host, ((restores and options.restores_to) or own).rstrip("/"), options)
 

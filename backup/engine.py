@@ -14,7 +14,7 @@ import backup.engines
 from backup.manifest import Manifest
 from secops.model.city import Asset, AssetKind, Product, Vault
 from secops.model.restore_point import RestorePoint
-from secops.model.step import Procedure, ProcedureFailed
+from secops.model.step import Procedure, ProcedureFailed, under
 from secops.model.text import Text
 from secops.support.errors import BadInput
 from secops.support.plugins import plugins_in
@@ -101,6 +101,8 @@ class Engine(ABC):
     """Whether nobody reads a copy without the vault's passphrase; else the vault must stand on an encrypted disk."""
     loses: ClassVar[Text | None] = None
     """What of a tree it is known not to bring back as it was; verification then says so of the copy."""
+    one_vault: ClassVar[bool] = False
+    """Whether a source's log reaches one vault only; the others must fetch from that one."""
     point_in_time: ClassVar[bool] = False
     """Whether a restore can go on from the copy to a later moment."""
 
@@ -136,11 +138,12 @@ class Engine(ABC):
 
     def check_repository(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[None]:
         """Check that what the vault holds hangs together, without reading all of it; CopyBroken when it does not."""
-        yield from self.points(source, vault, keys)
+        # Named apart: what climbs the ladder lists the copies again on other rungs.
+        yield from under("check", self.points(source, vault, keys))
 
     def read_sample(self, source: Asset, vault: Vault, keys: Keys, archive: str, percent: int) -> Procedure[None]:
         """Read about so much of the copy back, another part each time; engines that cannot read all of it."""
-        yield from self.read_check(source, vault, keys, archive)
+        yield from under("sample", self.read_check(source, vault, keys, archive))
 
     @abstractmethod
     def restore(

@@ -40,6 +40,7 @@ _SHORT_SECONDS = 180.0
 _LONG_SECONDS = 24 * 3600.0
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _DONE = "DONE"
+_TABLESPACES = "SELECT spcname, pg_tablespace_location(oid) FROM pg_tablespace WHERE pg_tablespace_location(oid) <> ''"
 _NO_REPOSITORY = 3
 """How the look ends where none is."""
 _UNDER = (
@@ -108,6 +109,7 @@ class Barman(Engine):
     options = BarmanOptions
     encrypts = False
     point_in_time = True
+    one_vault = True
 
     def prepare(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[None]:
         """The slot keeps WAL from now on; without a copy after it the server's disk fills."""
@@ -240,6 +242,11 @@ class Barman(Engine):
         require(noted, f"无法记下 {source.id} 的日志", f"the log of {source.id} cannot be noted")
         return datetime.fromtimestamp(0, UTC) + timedelta(seconds=float(marked[0][0]))
 
+    def at_rest(self, directory: str) -> tuple[str, ...]:
+        """Nothing need be held: what is new gets its name when it is whole, copies are made and fetched one at a time, and
+        the lists of copies name nothing before it is there."""
+        return ()
+
     def expire(self, source: Asset, vault: Vault, keys: Keys, host: str, archives: Sequence[str]) -> Procedure[None]:
         """With a copy Barman deletes the log that no copy before it needs."""
         here = replace(source, host=host)
@@ -266,14 +273,14 @@ class _Copy:
 
 
 def _repository(source: Asset, vault: Vault) -> str:
-    if vault.location.startswith("ssh://") or vault.host not in ("", source.host):
+    if source.host != (vault.host or source.host) or (vault.location.startswith("ssh://") and not vault.host):
         raise ProcedureFailed(
             f"barman 的备份库 {vault.id} 须是 {source.host} 上的目录;异地备份库可再从它拉取",
             f"vault {vault.id} must be a directory on {source.host} for barman; another vault may fetch from it",
         )
     if not _SAFE_NAME.fullmatch(source.id):
         raise ProcedureFailed(f"资产标识 {source.id!r} 不能作为目录名", f"{source.id!r} cannot name a directory")
-    return f"{vault.location.rstrip('/')}/{source.id}"
+    return f"{vault.directory.rstrip('/')}/{source.id}"
 
 
 def _slot(source: Asset) -> str:
@@ -331,12 +338,24 @@ def _open(source: Asset, vault: Vault, keys: Keys) -> Procedure[str]:
         changes=True,
     )
     require(folders, f"无法在备份库 {vault.id} 建立存储", f"cannot prepare vault {vault.id}")
+    yield from _refuse_tablespaces(source, programs)
     # One that Barman makes would keep nothing before it is first read.
     slot = _slot(source)
     row = f"SELECT 1 FROM pg_replication_slots WHERE slot_name = '{slot}'"  # noqa: S608 - a plain word
     making = f"SELECT pg_create_physical_replication_slot('{slot}', true) WHERE NOT EXISTS ({row})"
     yield from ask("make the slot", chosen, source, programs, making, changes=True)
     return programs
+
+
+def _refuse_tablespaces(source: Asset, programs: str) -> Procedure[None]:
+    """A restore would put them where the server's own lie."""
+    chosen = options_of(BarmanOptions, source)
+    told = yield from ask("ask for tablespaces", chosen, source, programs, _TABLESPACES, assume="\n")
+    if found := ", ".join(f"{row[0]} ({row[1]})" for row in told):
+        raise ProcedureFailed(
+            f"{source.id} 有自建表空间 {found},barman 的恢复会写入原处;请改用 pgbackrest",
+            f"{source.id} has tablespaces of its own, {found}, which barman would restore in place; let pgbackrest copy it",
+        )
 
 
 def _command(source: Asset, vault: Vault, keys: Keys, verb: str, *argv: str, programs: str = "") -> Command:
@@ -466,9 +485,12 @@ def _bring(source: Asset, vault: Vault, name: str, segments: Sequence[str], into
 def _bring_until(source: Asset, vault: Vault, copy: _Copy, log: _Log, into: str, until: datetime) -> Procedure[None]:
     """WAL from the copy's begin into `.log` beside the directory, unbroken, and as far as `until`."""
     wanted = [(name, told) for name, told in log if name[8:] >= copy.begins[8:]]
-    if max((written for _, (_, written) in wanted), default=0.0) < until.timestamp():
+    newest = max((written for _, (_, written) in wanted), default=0.0)
+    if newest < until.timestamp():
+        reached = f"{datetime.fromtimestamp(newest, UTC):%F %T}Z" if newest else "-"
         raise ProcedureFailed(
-            f"备份库中的日志未达 {until:%F %T}Z", f"the log in the vault does not reach {until:%F %T}Z"
+            f"备份库中的日志未达 {until:%F %T}Z,最新为 {reached}",
+            f"the log in the vault does not reach {until:%F %T}Z, the newest is of {reached}",
         )
     start = Segment.of(copy.begins) or Segment((0, 0))
     if missing := first_missing(start, [(name, size) for name, (size, _) in wanted]):

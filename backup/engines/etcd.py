@@ -12,7 +12,7 @@ from secops.model.text import Text
 SNAPSHOT = "snapshot.db"
 DATA = "data"
 """The directory within a restored copy that a server is started from, once it is made ready."""
-_PACKAGE = "etcd-client"
+PACKAGE = "etcd-client"
 _SHORT_SECONDS = 60.0
 _LONG_SECONDS = 24 * 3600.0
 _DENIED = "authentication failed|permission denied|user name is empty"
@@ -55,11 +55,11 @@ class Etcd(Staged):
     def stage(self, source: Asset, keys: Keys, folder: str, taken: datetime) -> Procedure[None]:
         host = source.host
         chosen = options_of(EtcdOptions, source)
-        yield from probe(host, "etcdctl", "version", package=_PACKAGE, least=(3, 4))
+        yield from probe(host, "etcdctl", "version", package=PACKAGE, least=(3, 4))
         # A snapshot has no time limit: asked of a member that is away, it would wait for it.
         well = yield Step(
             "ask whether the member is well",
-            _ask(source, chosen, "endpoint", "health"),
+            member_command(source, chosen, "endpoint", "health"),
             conclusive=_DENIED,
             timeout_seconds=_SHORT_SECONDS,
         )
@@ -67,7 +67,7 @@ class Etcd(Staged):
         snapshot = f"{folder}/{SNAPSHOT}"
         saved = yield Step(
             "save a snapshot",
-            _ask(source, chosen, "snapshot", "save", snapshot),
+            member_command(source, chosen, "snapshot", "save", snapshot),
             changes=True,
             conclusive=_DENIED,
             timeout_seconds=_LONG_SECONDS,
@@ -90,14 +90,15 @@ class Etcd(Staged):
             check=Command(host, ("test", "-d", f"{into}/{DATA}/member")),
             timeout_seconds=_LONG_SECONDS,
         )
-        refuse_missing(built, host, "etcdctl", _PACKAGE)
+        refuse_missing(built, host, "etcdctl", PACKAGE)
         require(built, f"etcd 快照 {into} 无法恢复", f"the etcd snapshot in {into} cannot be restored")
 
 
 etcd = Etcd()
 
 
-def _ask(source: Asset, chosen: EtcdOptions, *argv: str) -> Command:
+def member_command(source: Asset, chosen: EtcdOptions, *argv: str) -> Command:
+    """etcdctl with that one member, logged in."""
     endpoint = chosen.endpoint or f"http://{source.address or '127.0.0.1'}:2379"
     paths = {"--cacert": chosen.authority, "--cert": chosen.certificate, "--key": chosen.key}
     given = (part for flag, path in paths.items() if path for part in (flag, path))

@@ -91,6 +91,7 @@ class Pgbackrest(Engine):
     needs = ("pgbackrest", "sh", "find", "mkdir")
     options = PgbackrestOptions
     point_in_time = True
+    one_vault = True
 
     def prepare(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[None]:
         yield from probe(source.host, "pgbackrest", "version", package=_PACKAGE, least=_LEAST)
@@ -197,6 +198,11 @@ class Pgbackrest(Engine):
         yield from _check(source, vault, keys)
         return datetime.fromtimestamp(0, UTC) + timedelta(seconds=float(marked[0][0]))
 
+    def at_rest(self, directory: str) -> tuple[str, ...]:
+        """Nothing need be held: what is new gets its name when it is whole, copies are made and fetched one at a time, and
+        the lists of copies name nothing before it is there."""
+        return ()
+
     def expire(self, source: Asset, vault: Vault, keys: Keys, host: str, archives: Sequence[str]) -> Procedure[None]:
         """A copy that a later one builds upon stays until that one goes too; the last full copy always stays."""
         here = replace(source, host=host)
@@ -234,7 +240,7 @@ class _Copy:
 
 def _environment(source: Asset, vault: Vault, keys: Keys, own: bool) -> Mapping[str, str]:
     """Everything but the passphrase. As variables, of which each command takes those that it knows."""
-    if vault.location.startswith("ssh://") or vault.host not in ("", source.host):
+    if source.host != (vault.host or source.host) or (vault.location.startswith("ssh://") and not vault.host):
         raise ProcedureFailed(
             f"pgbackrest 的备份库 {vault.id} 须是 {source.host} 上的目录;异地备份库可再从它拉取",
             f"vault {vault.id} must be a directory on {source.host} for pgbackrest; another vault may fetch from it",
@@ -249,7 +255,7 @@ def _environment(source: Asset, vault: Vault, keys: Keys, own: bool) -> Mapping[
         "pg1-port": str(chosen.port),
         "pg1-user": chosen.account,
         "pg1-socket-path": chosen.socket,
-        "repo1-path": f"{vault.location.rstrip('/')}/{source.id}",
+        "repo1-path": f"{vault.directory.rstrip('/')}/{source.id}",
         "repo1-cipher-type": "aes-256-cbc",
         "repo1-retention-full": "9999999",
         # Root and the server's user must not find each other's locks.
@@ -268,6 +274,8 @@ def _command(source: Asset, vault: Vault, keys: Keys, verb: str, *argv: str, own
 
 
 def _under(source: Asset, vault: Vault, keys: Keys, own: bool, *argv: str) -> Command:
+    # What was fetched belongs to whoever fetched it.
+    own = own or bool(vault.pulls_from)
     command = with_secret(source.host, _SECRET, keys.passphrase, *argv)
     chosen = options_of(PgbackrestOptions, source)
     return replace(command if own else chosen.as_server(command), env=_environment(source, vault, keys, own))
@@ -425,8 +433,10 @@ def _fetch_log(source: Asset, vault: Vault, keys: Keys, copy: _Copy, until: date
             names.append(segment.name)
             newest = max(newest, int(about["time"]))
     if newest < until.timestamp():
+        reached = f"{datetime.fromtimestamp(newest, UTC):%F %T}Z" if newest else "-"
         raise ProcedureFailed(
-            f"备份库中的日志未达 {until:%F %T}Z", f"the log in the vault does not reach {until:%F %T}Z"
+            f"备份库中的日志未达 {until:%F %T}Z,最新为 {reached}",
+            f"the log in the vault does not reach {until:%F %T}Z, the newest is of {reached}",
         )
     yield from _make_empty_log(source.host, log)
     fetched = yield Step(

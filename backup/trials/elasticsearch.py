@@ -6,6 +6,7 @@ They are as apart as the cluster is that `restores_to` names; nothing is started
 import json
 from typing import Any
 
+from backup.canaries.elasticsearch import lines_in
 from backup.elasticsearch import Cluster, cluster_of, hold, indices_of, prefix_of
 from backup.listing import take_manifest
 from backup.manifest import Manifest, compare, describe
@@ -39,12 +40,10 @@ class ElasticsearchTrial(Trial):
         return float(health.seconds)
 
     def ask(self, source: Asset, host: str, folder: str, name: str, question: str) -> Procedure[str]:
-        cluster = cluster_of(source, host, restores=True)
-        try:
-            answer = yield from cluster.ask(name, "GET", f"/{prefix_of(folder)}{question.lstrip('/')}", assume="-")
-        except ProcedureFailed as refused:
-            raise TrialFailed(refused.zh, refused.en) from None
-        return _only_value(answer.body)
+        return _only_value((yield from _asked(source, host, folder, name, question)))
+
+    def ask_canaries(self, source: Asset, host: str, folder: str, question: str) -> Procedure[str]:
+        return lines_in((yield from _asked(source, host, folder, "read the canaries", question)))
 
     def inspect(self, source: Asset, host: str, folder: str) -> Procedure[Looked]:
         wanted = yield from take_manifest(host, folder, "read what was restored", assume=Manifest(()))
@@ -64,6 +63,15 @@ class ElasticsearchTrial(Trial):
 
 
 trial = ElasticsearchTrial()
+
+
+def _asked(source: Asset, host: str, folder: str, name: str, question: str) -> Procedure[Any]:
+    cluster = cluster_of(source, host, restores=True)
+    try:
+        answer = yield from cluster.ask(name, "GET", f"/{prefix_of(folder)}{question.lstrip('/')}", assume="-")
+    except ProcedureFailed as refused:
+        raise TrialFailed(refused.zh, refused.en) from None
+    return answer.body
 
 
 def _held(cluster: Cluster, folder: str) -> Procedure[Manifest]:

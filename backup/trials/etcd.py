@@ -3,6 +3,7 @@
 import json
 
 from backup.apart import ask_apart, require_file, start_apart, stop_apart
+from backup.canaries.etcd import NEWEST
 from backup.engine import options_of
 from backup.engines.etcd import DATA, SNAPSHOT, EtcdOptions
 from backup.programs import with_secret
@@ -36,6 +37,10 @@ class EtcdTrial(Trial):
         if not answer:
             raise TrialFailed(f"没有键 {question}", f"there is no key {question}")
         return answer
+
+    def ask_canaries(self, source: Asset, host: str, folder: str, question: str) -> Procedure[str]:
+        """The question is what their keys begin with."""
+        return (yield from self._call(source, host, folder, "read the canaries", "get", *NEWEST, "--", question))
 
     def inspect(self, source: Asset, host: str, folder: str) -> Procedure[Looked]:
         kept = yield from ask_apart(

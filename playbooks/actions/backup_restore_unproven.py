@@ -1,13 +1,16 @@
 """Restore a copy that is not proven clean: only when two people say so."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from backup.verdicts import unproven
 from playbooks.action import Action, Context, Options, Touches
-from playbooks.ledgers import point_named
+from playbooks.ledgers import point_named, points_of, present_moment
+from playbooks.moments import moment_of, refuse_beyond, refuse_tainted
 from playbooks.restoring import restore_into
-from secops.model.step import Procedure
+from secops.model.restore_point import RestorePoint
+from secops.model.step import Procedure, ProcedureFailed
 from secops.model.text import Text
 
 
@@ -18,6 +21,8 @@ class UnprovenOptions(Options):
     """Id of the restore point."""
     place: str
     """Isolated place."""
+    until: str = ""
+    """The moment (ISO 8601 with its zone) that the log brings the copy to; when left out, the copy as it is."""
 
 
 class RestoreUnproven(Action[UnprovenOptions]):
@@ -42,8 +47,21 @@ class RestoreUnproven(Action[UnprovenOptions]):
         place = context.inventory.place(options.place)
         point = yield from point_named(options.point)
         doubt = unproven(point.verdict) or Text("已证明干净", "proven clean")
-        restored = yield from restore_into(point, place, context)
+        until = moment_of(options.until)
+        if until is not None:
+            refuse_beyond(point, until, (yield from present_moment()))
+            doubt = _tainted(point, until, (yield from points_of(point.asset))) or doubt
+        restored = yield from restore_into(point, place, context, until)
         return {**restored, "overruled": {"zh": doubt.zh, "en": doubt.en}}
+
+
+def _tainted(point: RestorePoint, until: datetime, points: Sequence[RestorePoint]) -> Text | None:
+    """What the log would bring back, which is overruled too."""
+    try:
+        refuse_tainted(point, until, points)
+    except ProcedureFailed as refused:
+        return Text(refused.zh, refused.en)
+    return None
 
 
 action = RestoreUnproven()

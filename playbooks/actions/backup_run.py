@@ -1,6 +1,6 @@
 """Copy an asset into the vaults that its tier asks for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -48,11 +48,13 @@ class BackupRun(Action[BackupOptions]):
         source = inventory.asset(options.asset)
         named = tuple(map(inventory.vault, options.vaults))
         vaults = named or vaults_by_tier(inventory, source, context.policies)
+        direct = [vault for vault in vaults if not vault.pulls_from]
+        _refuse_several(source, direct)
         taken = yield from present_moment()
         points: list[RestorePoint] = []
         failures: list[tuple[str, ProcedureFailed]] = []
         waiting: dict[str, dict[str, str]] = {}
-        for vault in (vault for vault in vaults if not vault.pulls_from):
+        for vault in direct:
             if why := closed(vault, taken):
                 waiting[vault.id] = {"zh": why.zh, "en": why.en}
                 continue
@@ -72,6 +74,17 @@ class BackupRun(Action[BackupOptions]):
             "added_bytes": sum(point.added_bytes for point in points),
             "seconds": sum(point.seconds for point in points),
         }
+
+
+def _refuse_several(source: Asset, direct: Sequence[Vault]) -> None:
+    """Raises ProcedureFailed when the log of an engine that brings it to one vault would have gaps in each of several."""
+    engine = engine_for(source)
+    if engine.one_vault and len(direct) > 1:
+        first, named = direct[0], ", ".join(vault.id for vault in direct[1:])
+        raise ProcedureFailed(
+            f"{engine.name} 只能把 {source.id} 的日志送入一个备份库;请让 {named} 从 {first.id} 拉取(pulls_from)",
+            f"{engine.name} brings the log of {source.id} into one vault only; let {named} fetch from {first.id} (pulls_from)",
+        )
 
 
 def _copy_into(vault: Vault, source: Asset, context: Context, taken: datetime) -> Procedure[RestorePoint]:

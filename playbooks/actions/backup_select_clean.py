@@ -6,11 +6,12 @@ from typing import Any
 from backup.verdicts import select_clean
 from playbooks.action import Action, Context, Options, Touches
 from playbooks.ledgers import points_of
+from playbooks.moments import moment_of
 from playbooks.proving import freshness_for
 from playbooks.schema import Duration
 from secops.model.step import Procedure, ProcedureFailed
 from secops.model.text import Text
-from secops.support.clock import from_text, to_text
+from secops.support.clock import to_text
 
 
 class SelectOptions(Options):
@@ -18,8 +19,11 @@ class SelectOptions(Options):
 
     asset: str
     """The asset to restore."""
-    before: str
-    """Moment of the first sign of trouble; only older copies are trusted. A finding gives `finding.first_seen`."""
+    before: str = ""
+    """Moment of the first sign of trouble; only older copies are trusted. A finding gives `finding.first_seen`; when left
+    out, now."""
+    until: str = ""
+    """The moment that the log is to bring it to; only older copies serve."""
     proof_lasts: Duration | None = None
     """How long proof counts; when left out, twice what the tier's policy puts between two scans."""
 
@@ -43,7 +47,8 @@ class SelectClean(Action[SelectOptions]):
         source = context.inventory.asset(options.asset)
         points = yield from points_of(source.id)
         freshness = yield from freshness_for(source, context, options.proof_lasts)
-        decision = select_clean(points, from_text(options.before), freshness)
+        asked = [moment for moment in (moment_of(options.before), moment_of(options.until)) if moment]
+        decision = select_clean(points, min(asked, default=freshness.moment), freshness)
         if decision.action is None:
             raise ProcedureFailed(decision.because.zh, decision.because.en)
         because = {"zh": decision.because.zh, "en": decision.because.en}

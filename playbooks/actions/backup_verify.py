@@ -1,8 +1,7 @@
 """Prove the restore points of an asset by climbing the ladder of verification."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from backup.engine import engine_named
@@ -10,6 +9,7 @@ from backup.verdicts import Freshness, due, standing
 from backup.verification import Candidate, Scratch, verify
 from playbooks.action import Action, Context, Options, Touches
 from playbooks.ledgers import enter_verdict, manifest_of, points_of, rules_for
+from playbooks.moments import moment_of, newest_before, refuse_beyond
 from playbooks.proving import freshness_for, looks_at
 from playbooks.schema import Duration
 from secops.model.city import Asset, Keeping
@@ -39,8 +39,8 @@ class VerifyOptions(Options):
     upto: Rung = Rung.SCAN
     """The last rung: 4 scan, 5 the business check of the started application."""
     until: str = ""
-    """The moment (ISO 8601 with its zone) that the newest copy before it is brought to by the log; when left out,
-    copies are proven as they are."""
+    """The moment (ISO 8601 with its zone) that the newest copy before it is brought to by the log, or those that are
+    named; what cannot be proven there fails the step. When left out, copies are proven as they are."""
     proof_lasts: Duration | None = None
     """How long proof counts; when left out, twice what the tier's policy puts between two scans."""
 
@@ -67,9 +67,13 @@ class BackupVerify(Action[VerifyOptions]):
         points = yield from points_of(source.id)
         freshness = yield from freshness_for(source, context, options.proof_lasts)
         freshness = replace(freshness, rules=(yield from rules_for(source.id)))
-        points = points if not options.until else _newest_before(points, _moment(options.until))
+        until = moment_of(options.until)
+        if until is not None and not options.points:
+            points = newest_before(points, until, source.id)
         here = [point for point in points if _in_reach(point, options, context)]
         chosen = [point for point in here if _wanted(point, options, freshness)]
+        for point in chosen:
+            refuse_beyond(point, until, freshness.moment)
         verdicts = yield from _prove_all(chosen, source, options, context, freshness)
         broken = [name for name, verdict in verdicts.items() if Proof.NO in (verdict.readable, verdict.restorable)]
         if broken:
@@ -82,20 +86,13 @@ class BackupVerify(Action[VerifyOptions]):
         }
 
 
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise ProcedureFailed(f"{text!r} 不是带时区的时刻", f"{text!r} is no moment with a zone")
-    return moment.astimezone(UTC)
-
-
-def _newest_before(points: Iterable[RestorePoint], moment: datetime) -> tuple[RestorePoint, ...]:
-    """Of each vault the newest copy that was taken before the moment."""
-    before = sorted((point for point in points if point.taken < moment), key=lambda point: point.taken)
-    return tuple({point.vault: point for point in before}.values())
+def _refuse_unproven(looks: Mapping[str, Verdict], until: str) -> None:
+    """What stands of a copy from before says nothing of the moment that was asked for."""
+    failed = {name: seen.because for name, seen in looks.items() if seen.failed}
+    if failed:
+        zh = ";".join(f"{name}:{because.zh}" for name, because in failed.items())
+        en = "; ".join(f"{name}: {because.en}" for name, because in failed.items())
+        raise ProcedureFailed(f"未能在 {until} 得到验证:{zh}", f"not proven as of {until}: {en}")
 
 
 def _in_reach(point: RestorePoint, options: VerifyOptions, context: Context) -> bool:
@@ -116,6 +113,7 @@ def _prove_all(
     """The repository is checked once per vault: what is wrong with it is wrong for each copy in it."""
     checked: dict[str, Verdict] = {}
     verdicts: dict[str, Verdict] = {}
+    looks: dict[str, Verdict] = {}
     for point in points:
         known = checked.get(point.vault)
         if known and known.failed is Rung.REPOSITORY:
@@ -126,6 +124,9 @@ def _prove_all(
             checked.setdefault(point.vault, seen)
         verdicts[point.id] = standing(point.verdict, seen)
         yield from enter_verdict(point.id, verdicts[point.id])
+        looks[point.id] = seen
+    if options.until:
+        _refuse_unproven(looks, options.until)
     return verdicts
 
 
@@ -141,8 +142,8 @@ def _prove(
     manifest = yield from manifest_of(point.id)
     vault = context.inventory.vault(point.vault)
     looks = looks_at(point, source, place, context.inventory, options.page, options.checks)
-    until = _moment(options.until) if options.until else None
-    candidate = Candidate(engine_named(point.engine), source, point, vault, context.keys, manifest, until)
+    engine, until = engine_named(point.engine), moment_of(options.until)
+    candidate = Candidate(engine, source, point, vault, context.keys, manifest, until)
     scratch = Scratch(place.host, place.path)
     verified = yield from verify(candidate, scratch, freshness.moment, looks, options.upto, passed)
     return verified.verdict

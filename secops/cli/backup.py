@@ -1,36 +1,40 @@
 """`secops backup`: what copies there are to be, make them, see what is proven of them, bring them back."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from backup.catalogue import UnknownPoint
 from backup.forecast import ALARM_SHARE, Forecast, forecasts, recovery_age_seconds
 from backup.measured import Measured, canary_weaknesses, measured, measured_in
 from backup.protection import Protected, Shelf
 from backup.shortfall import CHECK, shortfalls
 from secops.cli.backup_keys import keys
 from secops.cli.backup_proving import RESCORE_HELP, SCHEDULE_HELP, moment_in, rescore, schedule
+from secops.cli.backup_restoring import RESTORE_HELP, perform, point_of, restore
 from secops.cli.backup_views import (
     ages_table,
     forecasts_table,
     measured_table,
     plans_table,
-    print_rates,
     verdicts_table,
 )
 from secops.cli.options import AsJson
 from secops.cli.point_views import points_table
-from secops.cli.run_views import StepLines, exit_code, print_run
+from secops.cli.run_views import exit_code
 from secops.cli.tables import console, plain, print_json
-from secops.model.restore_point import RestorePoint
-from secops.service.copying import PLAYBOOK, RESTORING, VERIFYING, copy_and_verify, restore_copy, verify_copies
+from secops.service.copying import (
+    PLAYBOOK,
+    VERIFYING,
+    copy_and_verify,
+    refuse_moment_for,
+    verify_copies,
+)
 from secops.service.home import Home, open_home
 from secops.service.protecting import Protection, SystemPlan, system_plans
-from secops.service.running import Ended, Watchers
+from secops.service.running import Ended
 from secops.support.clock import now, to_text
 from secops.support.language import say
 
@@ -105,7 +109,7 @@ def plan(system: SystemId = "", unit: UnitId = "", as_json: AsJson = False) -> N
 def run(asset: AssetId, as_json: AsJson = False) -> None:
     """Exit codes as for `secops playbook run`; 1 also when a copy is not clean."""
     with open_home() as home:
-        ended = _perform(home, PLAYBOOK, as_json, lambda watchers: copy_and_verify(home, asset, watchers))
+        ended = perform(home, PLAYBOOK, as_json, lambda watchers: copy_and_verify(home, asset, watchers))
         if not as_json:
             console().print(points_table(home.catalogue.page(asset=asset)))
         sys.exit(exit_code(ended) or _unclean(ended))
@@ -123,7 +127,7 @@ def list_points(
     """A page; `next` of the JSON goes to `--after` for the page that follows, and is empty on the last."""
     with open_home() as home:
         _refuse_unknown(home, asset, vault, unit)
-        last = _point(home, after, unit) if after else None
+        last = point_of(home, after, unit) if after else None
         found = home.catalogue.page(asset=asset, vault=vault, unit=unit, after=last, limit=limit + 1)
     page, following = found[:limit], found[limit - 1].id if len(found) > limit else ""
     if as_json:
@@ -136,6 +140,7 @@ def list_points(
 
 verb.command("points", hidden=True)(list_points)
 verb.add_typer(keys)
+verb.command("restore", help=RESTORE_HELP)(restore)
 verb.command("rescore", help=RESCORE_HELP)(rescore)
 verb.command("schedule", help=SCHEDULE_HELP)(schedule)
 
@@ -143,9 +148,13 @@ verb.command("schedule", help=SCHEDULE_HELP)(schedule)
 @verb.command(help=say(zh="逐级验证一个资产的备份。", en="Prove the copies of an asset, rung by rung."))
 def verify(asset: AssetId, place: PlaceId = "", upto: UpTo = 4, until: Until = "", as_json: AsJson = False) -> None:
     """Exit codes as for `secops playbook run`; 1 also when a copy is not clean."""
-    until = to_text(moment_in(until)) if until else ""
+    moment = moment_in(until) if until else None
+    until = to_text(moment) if moment else ""
     with open_home() as home:
-        ended = _perform(
+        home.inventory.asset(asset)
+        if moment:
+            refuse_moment_for(home, asset, moment)
+        ended = perform(
             home, VERIFYING, as_json, lambda watchers: verify_copies(home, asset, place, str(upto), watchers, until)
         )
         if not as_json:
@@ -157,25 +166,12 @@ def verify(asset: AssetId, place: PlaceId = "", upto: UpTo = 4, until: Until = "
 def verdicts(point: PointId, unit: UnitId = "", as_json: AsJson = False) -> None:
     """Also of one that was cleared since."""
     with open_home() as home:
-        found = _point(home, point, unit)
+        found = point_of(home, point, unit)
         every = home.catalogue.verdicts(point)
     if as_json:
         print_json(every)
     else:
         console().print(verdicts_table(found, every))
-
-
-@verb.command(
-    help=say(
-        zh="把一份已证明干净的备份恢复到隔离区。", en="Restore a copy that is proven clean into an isolated place."
-    )
-)
-def restore(point: PointId, place: PlaceId = "", unit: UnitId = "", as_json: AsJson = False) -> None:
-    """Exit codes as for `secops playbook run`."""
-    with open_home() as home:
-        _point(home, point, unit)
-        ended = _perform(home, RESTORING, as_json, lambda watchers: restore_copy(home, point, place, watchers))
-        sys.exit(exit_code(ended))
 
 
 @verb.command(
@@ -225,20 +221,6 @@ def forecast(system: SystemId = "", unit: UnitId = "", as_json: AsJson = False) 
     sys.exit(1 if any(one.share > ALARM_SHARE for _, one in rows) else 0)
 
 
-def _perform(home: Home, playbook: str, quiet: bool, act: Callable[[Watchers], Ended]) -> Ended:
-    """Run a playbook of the library, with its steps shown while it goes on."""
-    if quiet:
-        ended = act(Watchers())
-        steps = [{"id": one.path, "state": one.state, "outputs": one.outputs} for one in ended.records]
-        print_json({"run": ended.run.id, "state": ended.run.state, "because": ended.run.because, "steps": steps})
-        return ended
-    with StepLines(console(), home.library.get(playbook).spec.name) as lines:
-        ended = act(Watchers(on_progress=lines))
-    print_run(home, ended)
-    print_rates(console(), ended.records)
-    return ended
-
-
 def _unclean(ended: Ended) -> int:
     """1 when a copy that was looked at now is not clean: the run itself went well."""
     return int(any(record.outputs.get("not_clean") for record in ended.records))
@@ -277,14 +259,6 @@ def _refuse_unknown(home: Home, asset: str, vault: str, unit: str) -> None:
         home.inventory.vault(vault)
     if unit:
         home.inventory.unit(unit)
-
-
-def _point(home: Home, point: str, unit: str) -> RestorePoint:
-    """The point; with a unit, one of another unit is as unknown as one that is not there."""
-    found = home.catalogue.get(point)
-    if unit and found.unit != unit:
-        raise UnknownPoint(point)
-    return found
 
 
 def _plan_facts(one: SystemPlan) -> dict[str, object]:

@@ -1,16 +1,21 @@
 """Copies by hand: the shipped playbook for one asset, with what the inventory knows about it."""
 
+from datetime import datetime
+
+from backup.engine import engine_named
 from secops.inventory.inventory import Inventory
 from secops.model.city import Asset, AssetKind, Place
 from secops.model.restore_point import Rung
 from secops.model.text import Text
 from secops.service.home import Home
 from secops.service.running import UNATTENDED, Ended, Watchers, start
+from secops.support.clock import now, to_text
 from secops.support.errors import BadInput
 
 PLAYBOOK = "backup-by-tier"
 VERIFYING = "verify-copies"
 RESTORING = "restore-copy"
+RESTORING_CLEAN = "restore-clean"
 
 
 def copy_and_verify(home: Home, asset: str, watchers: Watchers = UNATTENDED) -> Ended:
@@ -38,11 +43,46 @@ def verify_copies(
     return start(home, home.library.get(VERIFYING), inputs, watchers=watchers)
 
 
-def restore_copy(home: Home, point: str, place: str, watchers: Watchers = UNATTENDED) -> Ended:
-    """Restore a copy that is proven clean into an isolated place. Raises UnknownPoint."""
+def restore_copy(home: Home, point: str, place: str, watchers: Watchers = UNATTENDED, until: str = "") -> Ended:
+    """Restore a copy that is proven clean into an isolated place, with `until` as of that moment, which the log brings
+    it to. Raises UnknownPoint."""
     source = home.inventory.asset(home.catalogue.get(point).asset)
     where = home.inventory.place(place) if place else place_of(home.inventory, source)
-    return start(home, home.library.get(RESTORING), {"point": point, "place": where.id}, watchers=watchers)
+    inputs = {"point": point, "asset": source.id, "place": where.id, "until": until}
+    return start(home, home.library.get(RESTORING), inputs, watchers=watchers)
+
+
+def restore_clean(
+    home: Home, asset: str, place: str, watchers: Watchers = UNATTENDED, before: str = "", until: str = ""
+) -> Ended:
+    """Restore the newest clean copy of an asset from before a moment into an isolated place that the scans open."""
+    source = home.inventory.asset(asset)
+    where = home.inventory.place(place) if place else place_of(home.inventory, source)
+    inputs = {"asset": source.id, "place": where.id, "before": before, "until": until}
+    return start(home, home.library.get(RESTORING_CLEAN), inputs, watchers=watchers)
+
+
+def refuse_moment_for(home: Home, asset: str, until: datetime, point: str = "") -> None:
+    """Raises BadInput for a moment that no log can bring a copy of the asset to (that copy, when it is named)."""
+    copies = [home.catalogue.get(point)] if point else list(home.catalogue.points(asset))
+    able = [one for one in copies if engine_named(one.engine).point_in_time]
+    if copies and not able:
+        engines = ", ".join(sorted({one.engine for one in copies}))
+        raise BadInput(
+            Text(
+                f"{asset} 由 {engines} 备份,只能恢复到备份时刻,不能用 --until",
+                f"{asset} is copied by {engines}, which restores to the moments of its copies only: no --until",
+            )
+        )
+    if until > now():
+        raise BadInput(Text(f"{to_text(until)} 还没有到(--until)", f"{to_text(until)} is in the future (--until)"))
+    if able and until < (oldest := min(able, key=lambda one: one.taken)).taken:
+        raise BadInput(
+            Text(
+                f"--until {to_text(until)} 早于最早的副本 {oldest.id}({to_text(oldest.taken)})",
+                f"--until {to_text(until)} is before the oldest copy, {oldest.id} ({to_text(oldest.taken)})",
+            )
+        )
 
 
 def place_of(inventory: Inventory, source: Asset) -> Place:

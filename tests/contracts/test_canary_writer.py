@@ -210,10 +210,8 @@ def test_a_replica_is_asked_itself(nest: Nest) -> None:
 
 
 def test_what_is_away_acknowledges_nothing(nest: Nest) -> None:
-    away = {**nest.bench.source.canary.options, "socket": "/nowhere"} if nest.bench.source.canary else {}  # type: ignore[dict-item]
-    gone = replace(nest.bench.source, path="/nowhere/at all", canary=CanaryRhythm("1s", away))
-    if nest.writer.name == "sqlite":
-        gone = replace(gone, canary=CanaryRhythm("1s", {}))
+    away = CanaryRhythm("1s", nest.bench.database.away_options())
+    gone = replace(nest.bench.source, path="/nowhere/at all", canary=away)
     before = nest.ledger.newest(gone.id)
     with pytest.raises(ProcedureFailed):
         nest.bench.performing.run(write_next(gone))

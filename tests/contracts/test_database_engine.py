@@ -19,8 +19,10 @@ from backup.copying import Copy, take_copy
 from backup.engine import CopyBroken, Engine, engines
 from backup.listing import take_manifest
 from backup.manifest import compare
+from backup.verification import Candidate, Scratch, verify
 from secops.execution.executor import Boundary
 from secops.model.city import Asset, AssetKind, CopiedBy, Product
+from secops.model.restore_point import Proof, Rung
 from secops.model.step import LOCAL, Command, Procedure, ProcedureFailed
 from secops.model.text import Text
 from secops.support.clock import now
@@ -304,6 +306,16 @@ def test_a_moment_that_the_log_does_not_reach_is_refused(bench: Bench) -> None:
     copied = bench.copy()
     with pytest.raises(ProcedureFailed):
         bench.restore(copied, datetime(2099, 1, 1, tzinfo=UTC))
+
+
+def test_all_rungs_are_climbed_in_one_run(bench: Bench) -> None:
+    """Each rung asks the vault by itself; no two steps of the run may bear one name."""
+    copied = bench.copy()
+    opened = (bench.shelf.vault, bench.shelf.keys)
+    candidate = Candidate(bench.engine, bench.source, copied.point, *opened, copied.manifest)
+    scratch = Scratch(LOCAL, str(bench.shelf.folder / "scratch"))
+    proven = bench.performing.run(verify(candidate, scratch, now(), upto=Rung.RESTORE)).verdict
+    assert (proven.rung, proven.restorable) == (Rung.RESTORE, Proof.YES), proven.because
 
 
 def test_old_copies_are_taken_out(bench: Bench) -> None:

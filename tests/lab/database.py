@@ -52,6 +52,10 @@ class RunningDatabase(ABC):
         """What the asset tells the writer of canaries."""
         return {}
 
+    def away_options(self) -> Mapping[str, str]:
+        """The same of a server that is not there."""
+        return {**self.canary_options(), "socket": "/nowhere"}
+
     def attach(self, engine: str, vault: Vault, keys: Keys, asset: str) -> None:  # noqa: B027
         """What an administrator does on the server before that engine can work; most need nothing."""
 

@@ -1,5 +1,6 @@
 """What is PostgreSQL's own about copying it: its log and its slot, what is missing, and names of segments."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from backup.engine import CopyBroken
+from backup.engines.barman import barman
 from backup.engines.postgresql import postgresql
 from backup.postgresql import Segment, first_missing, restore_command, start_of
 from secops.model.city import CopiedBy, Product
@@ -100,18 +102,32 @@ def test_missing_programs_say_what_to_install(bench: Bench, tmp_path: Path) -> N
         telling(bench, programs=str(tmp_path)).copy()
 
 
-@pytest.mark.slow
-@needs_server
-def test_tablespaces_are_refused(bench: Bench, server: PostgresqlServer) -> None:
+@pytest.fixture
+def tablespace(server: PostgresqlServer) -> Iterator[Path]:
+    """Where a tablespace `more` of the server lies, for the length of a test."""
     place = server.folder / "tablespace"
     place.mkdir()
     subprocess.run(["chown", "--reference", str(server.folder), str(place)], check=True)
     server.ask(f"CREATE TABLESPACE more LOCATION '{place}'")
-    try:
-        with pytest.raises(ProcedureFailed, match="tablespaces of its own"):
-            bench.copy()
-    finally:
-        server.ask("DROP TABLESPACE more")
+    yield place
+    server.ask("DROP TABLESPACE more")
+    place.rmdir()
+
+
+@pytest.mark.slow
+@needs_server
+def test_tablespaces_are_refused(bench: Bench, tablespace: Path) -> None:
+    with pytest.raises(ProcedureFailed, match="tablespaces of its own"):
+        bench.copy()
+
+
+@pytest.mark.slow
+@needs_server
+@pytest.mark.skipif(not shutil.which("barman"), reason="barman is not installed")
+def test_barman_refuses_tablespaces_and_says_where_they_are(bench: Bench, tablespace: Path) -> None:
+    keys, vault = bench.shelf.keys, bench.shelf.vault
+    with pytest.raises(ProcedureFailed, match=rf"more \({tablespace}\), which barman would restore in place"):
+        bench.performing.run(barman.prepare(bench.source, vault, keys))
 
 
 @pytest.mark.slow

@@ -47,6 +47,12 @@ class ElasticsearchServer(RunningDatabase):
     def options(self, engine: str) -> Mapping[str, str]:
         return {"url": self.server.url}
 
+    def canary_options(self) -> Mapping[str, str]:
+        return {"url": self.server.url}
+
+    def away_options(self) -> Mapping[str, str]:
+        return {"url": "http://127.0.0.1:9"}
+
     def tried_with(self) -> Mapping[str, str]:
         return {
             "question": f"{INDEX}/_doc/wanted",
@@ -65,7 +71,7 @@ class _Lab(DatabaseLab):
             try:
                 yield database
             finally:
-                client.indices.delete(index=INDEX)
+                client.indices.delete(index=[INDEX, "jindun-canary"], ignore_unavailable=True)
 
 
 lab = _Lab("elasticsearch", Product.ELASTICSEARCH, ("java", "curl"))

@@ -44,6 +44,12 @@ class EtcdServer(RunningDatabase):
     def options(self, engine: str) -> Mapping[str, str]:
         return {"endpoint": self.endpoint}
 
+    def canary_options(self) -> Mapping[str, str]:
+        return {"endpoint": self.endpoint}
+
+    def away_options(self) -> Mapping[str, str]:
+        return {"endpoint": "http://127.0.0.1:9"}
+
     def tried_with(self) -> Mapping[str, str]:
         return {
             "question": f"{_NOTES}wanted",

@@ -38,6 +38,10 @@ class SqliteFile(RunningDatabase):
     def options(self, engine: str) -> Mapping[str, str | tuple[str, ...]]:
         return {"dump": ("sqlite3", "{path}", "VACUUM INTO '{folder}/database.sqlite'")} if engine == "command" else {}
 
+    def away_options(self) -> Mapping[str, str]:
+        """Its path is all there is of it."""
+        return {}
+
     def tried_with(self) -> Mapping[str, str]:
         return {
             "question": "SELECT text FROM note WHERE text = 'wanted'",
