@@ -346,7 +346,9 @@ def told(best: dict[str, Turn], steady: Turn) -> int:
         "memory_growth_target_mib": MOST_GROWTH_MIB,
     }
     if of_wrk is not None and of_wrk < LEAST_OF_WRK:
-        print(f"{of_wrk:.2f} of wrk: what keeps us from {LEAST_OF_WRK} is told in docs/decisions/0016-what-python-sends.md")
+        print(
+            f"{of_wrk:.2f} of wrk: what keeps us from {LEAST_OF_WRK} is told in docs/decisions/0016-what-python-sends.md"
+        )
     print(json.dumps(summary))
     return 0 if ok else 1
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import orjson
 import typer
@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 
 from scanners.safety import Safety
+from scanners.web.campaign.found import Found
 from scanners.web.proxy import proxy_of
 from secops.cli.options import AsJson, ProxyUrl
 from secops.cli.tables import console, plain, print_json
@@ -25,7 +26,7 @@ from secops.model.text import Text
 from secops.service.authorising import authorised_scope
 from secops.service.home import FILE, Home, open_home
 from secops.service.web_recording import assets_by_site, record
-from secops.service.web_scanning import WebScanned, WebState, WebWish, plan_web, read_jobs, scan_web, unwatched
+from secops.service.web_scanning import WebScanned, WebState, WebWish, plan_web, read_jobs, scan_web, untold, unwatched
 from secops.store.event import Recorded
 from secops.support.clock import now
 from secops.support.errors import BadInput
@@ -278,15 +279,14 @@ def web(
 def _scan(home: Home | None, wish: WebWish, output: Path | None, as_json: bool) -> int:
     """The exit code."""
     assets = _assets(home, wish) if output is None else {}
-    file = _opened(output) if output else None
+    file = _Lines(_opened(output)) if output else None
     started = now()
     with _live(quiet=as_json) as watch:
-        scanned = scan_web(wish, watch)
+        scanned = scan_web(wish, watch, file.tell if file else untold)
     recorded = Recorded()
     lines = [found.line() for _, found in scanned.ledger.found]
     if file is not None:
-        with file:
-            file.write(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+        file.settle(lines)
     elif home is not None and assets:
         settle = home.reviewer()
         recorded = record(home.store, home.inventory, scanned, assets, started)
@@ -303,6 +303,30 @@ def _scan(home: Home | None, wish: WebWish, output: Path | None, as_json: bool) 
     if not scanned.ledger.complete:
         return 3
     return 1 if scanned.ledger.found else 0
+
+
+class _Lines:
+    """The output: a line as soon as something is found, so that a scan that is killed leaves them; in the end what holds."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._told = set[bytes]()
+
+    def tell(self, found: Found) -> None:
+        """One line, once; a pipe, from which nothing can be taken back, gets them in the end."""
+        line = orjson.dumps(found.line()) + b"\n"
+        if line not in self._told and self._file.seekable():
+            self._told.add(line)
+            self._file.write(line)
+            self._file.flush()
+
+    def settle(self, lines: Iterable[dict[str, Any]]) -> None:
+        """Everything, in the order of the ledger."""
+        with self._file as file:
+            if self._told:
+                file.seek(0)
+                file.truncate()
+            file.write(b"".join(orjson.dumps(line) + b"\n" for line in lines))
 
 
 def _assets(home: Home | None, wish: WebWish) -> dict[str, Asset]:
@@ -348,7 +372,7 @@ def _targets(path: Path | None) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
-def _opened(path: Path) -> Any:
+def _opened(path: Path) -> BinaryIO:
     """Opened before anything is sent: a scan of hours must not end without a place for what it found."""
     try:
         return path.open("wb")

@@ -25,7 +25,7 @@ from scanners.web.campaign.earlier import NOTHING_EARLIER, Earlier, code_of_chec
 from scanners.web.campaign.examination import Examination, examination_of
 from scanners.web.campaign.fingerprint import fingerprint
 from scanners.web.campaign.forecast import Forecast, forecast
-from scanners.web.campaign.found import TEMPLATE_PREFIX, template_check
+from scanners.web.campaign.found import TEMPLATE_PREFIX, Found, template_check
 from scanners.web.campaign.gating import Products
 from scanners.web.campaign.journal import Recorded, ScanJournal, head_of, identity_of, read_journal
 from scanners.web.campaign.ledger import ENOUGH, UNCHANGED, Entry, Ledger
@@ -154,15 +154,23 @@ class WebScanned:
 
 
 Watch = Callable[[WebState], None]
+OnFound = Callable[[Found], None]
 
 
 def unwatched(_state: WebState) -> None:
     """Nobody watches."""
 
 
-def scan_web(wish: WebWish, watch: Watch = unwatched) -> WebScanned:
-    """Scan. Raises BadInput for what cannot be used: URLs, templates, jobs, session files, journals."""
-    return _WebScan(wish, watch).run()
+def untold(_found: Found) -> None:
+    """Nobody wants to know before the end."""
+
+
+def scan_web(wish: WebWish, watch: Watch = unwatched, on_found: OnFound = untold) -> WebScanned:
+    """Scan. Raises BadInput for what cannot be used: URLs, templates, jobs, session files, journals.
+
+    `on_found` hears of what is found as soon as it is; it may hear of the same again, and what holds is in the result.
+    """
+    return _WebScan(wish, watch, on_found).run()
 
 
 def plan_web(wish: WebWish) -> "WebPlan":
@@ -213,8 +221,8 @@ def _job(path: Path, number: int, line: bytes) -> Job:
 
 
 class _WebScan:
-    def __init__(self, wish: WebWish, watch: Watch) -> None:
-        self._wish, self._watch = wish, watch
+    def __init__(self, wish: WebWish, watch: Watch, on_found: OnFound = untold) -> None:
+        self._wish, self._watch, self._on_found = wish, watch, on_found
         self.refused: tuple[Refused, ...] = ()
         self.excluded: list[Template] = []
         self.assigned: dict[Site, tuple[int, ...]] = {}
@@ -372,6 +380,8 @@ class _WebScan:
     def _take(self, entry: Entry) -> None:
         """One more has ended."""
         self._count(entry)
+        for found in entry.found:
+            self._on_found(found)
         if self._journal is not None:
             self._journal.append(entry)
 
@@ -415,7 +425,7 @@ class _WebScan:
         """In the process of a part."""
         self.assigned = {site: self.assigned[site] for site in part.sites}
         self._divisor, self._is_part = part.divisor, True
-        self._journal, self._watch = reports, reports.state
+        self._journal, self._watch, self._on_found = reports, reports.state, untold
         run_loop(self._scan(recorded, seed))
         reports.end(self._tally, self._ledger.stopped)
 
@@ -602,6 +612,8 @@ class _WebScan:
             return await crawl(client, plan, journal=opened, keeper=sessions.own, browser=shows)
 
     def _note_place(self, site: str, place: str, examined: Examination) -> None:
+        for _, found in examined.found:
+            self._on_found(found)
         if self._journal is not None:
             self._journal.place(site, place, examined.row())
 

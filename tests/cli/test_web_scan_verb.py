@@ -103,7 +103,7 @@ def test_a_scan_that_is_killed_goes_on(tmp_path: Path) -> None:
     with running_flask(_app(0.15)) as site:
         wanted = (site.url, "--templates", "t", "--journal", "j.jsonl", *ALLOWED, *FAST, "--connections", "2")
         process = subprocess.Popen(
-            _command(*wanted),
+            _command(*wanted, "--output", "early.jsonl"),
             cwd=tmp_path,
             env=_environment(tmp_path),
             stderr=subprocess.DEVNULL,
@@ -120,6 +120,10 @@ def test_a_scan_that_is_killed_goes_on(tmp_path: Path) -> None:
             json.loads(line)["check"] for line in journal.read_bytes().splitlines()[:-1] if b'"check"' in line
         }
         assert 10 <= len(done_before) < 80
+        # What was found is there already, one whole line for each.
+        early = [json.loads(line)["template_id"] for line in (tmp_path / "early.jsonl").read_text().splitlines()]
+        assert done_before <= {f"template.{name}" for name in early}
+        assert len(early) == len(set(early))
         site.asked.clear()
         done = secops(tmp_path, *wanted, "--resume", "--output", "o.jsonl")
         asked = {line.removeprefix("GET /p") for line in site.asked if line.startswith("GET /p")}
