@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +13,7 @@ from typing import Any, Self
 import orjson
 
 from backup.catalogue_tables import VERSION, bring_up_to_date
+from backup.manifest import digest_of
 from backup.retention import Dated
 from secops.model.restore_point import Proof, RestorePoint, Rung, Verdict
 from secops.model.text import Text
@@ -267,12 +267,16 @@ class Catalogue:
             return _verdicts(rows, point)
 
     def manifest(self, point: str) -> str:
-        """The text of the point's manifest. Raises UnknownPoint."""
-        query = "SELECT text FROM point JOIN manifest ON manifest.digest = point.manifest WHERE id = ?"
+        """The text of the point's manifest. Raises UnknownPoint, BadInput when it is not what was entered."""
+        query = "SELECT text, digest FROM point JOIN manifest ON manifest.digest = point.manifest WHERE id = ?"
         with self._reading() as rows:
             row = rows.execute(query, (point,)).fetchone()
         if row is None:
             raise UnknownPoint(point)
+        if not _is_of(row[0], row[1]):
+            raise BadInput(
+                Text(f"目录库中 {point} 的清单已损坏", f"the manifest of {point} in the catalogue is damaged")
+            )
         return str(row[0])
 
     def close(self) -> None:
@@ -326,8 +330,15 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
 
 
+def _is_of(manifest: str, digest: str) -> bool:
+    try:
+        return digest_of(manifest) == digest
+    except ValueError:
+        return False
+
+
 def _add(rows: sqlite3.Connection, point: RestorePoint, manifest: str) -> None:
-    if sha256(manifest.encode()).hexdigest() != point.manifest:
+    if not _is_of(manifest, point.manifest):
         raise BadInput(Text(f"{point.id} 的清单与摘要不符", f"the manifest of {point.id} does not match its digest"))
     rows.execute("INSERT OR IGNORE INTO manifest VALUES (?, ?)", (point.manifest, manifest))
     present = rows.execute(_WITH_VERDICT + "WHERE point.id = ?", (point.id,)).fetchone()

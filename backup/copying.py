@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from backup.engine import Copied, Engine, Keys, archive_name
-from backup.listing import take_manifest
-from backup.manifest import Manifest, steady
+from backup.listing import manifest_of, walk_through
+from backup.manifest import Manifest
 from secops.model.city import Asset, AssetKind, Vault
 from secops.model.restore_point import RestorePoint
 from secops.model.step import Procedure
@@ -25,15 +25,17 @@ def take_copy(
 ) -> Procedure[Copy]:
     """Copy `source` into `vault`; `unit` is whose data it is.
 
-    A file tree is listed before and after: what changed in between is in the manifest as changing, and is not held
-    against the copy later.
+    A file tree is walked through before and after, and read once, after: what changed in between is in the manifest as
+    changing, and is not held against the copy later.
     """
     archive = archive_name(source, taken)
     if source.kind is AssetKind.FILE_TREE:
-        before = yield from take_manifest(source.host, source.path, "list the source before")
+        before = yield from walk_through(source.host, source.path, "list the source before", contents=False)
         copied = yield from engine.backup(source, vault, keys, archive, taken)
-        after = yield from take_manifest(source.host, source.path, "list the source after")
-        manifest = copied.manifest or steady(before, after)
+        manifest = copied.manifest
+        if manifest is None:
+            after = yield from walk_through(source.host, source.path, "list the source after", contents=True)
+            manifest = manifest_of(after, before)
     else:
         copied = yield from engine.backup(source, vault, keys, archive, taken)
         assert copied.manifest is not None, f"{engine.name} makes what it copies, and must list it"

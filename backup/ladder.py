@@ -43,7 +43,10 @@ LADDER: Mapping[Rung, Step] = MappingProxyType(
                 "恢复到隔离区,按哈希清单逐个文件比对",
                 "restores all of it to scratch and compares every file with the manifest of hashes",
             ),
-            Text("内容、权限、缺失或多出的文件", "content, modes, missing and extra files"),
+            Text(
+                "内容、权限、属主、时间、硬链接、扩展属性与 ACL;缺失与多出的文件",
+                "content, modes, owners, times, hard links, attributes and ACLs; missing and extra files",
+            ),
             2.0,
         ),
         Rung.SCAN: Step(

@@ -1,153 +1,317 @@
-"""Take the manifest of a tree with GNU find, stat, du and sha256sum alone: nothing of ours is installed on the host.
+"""Walk through a tree with the programs of any host: nothing of ours is installed there.
 
-A result holds at most 4 MiB, so the folders are counted first and a large tree is read in parts of whole folders; the
-manifest does not depend on the parts. `stat` quotes names in C, so that any byte of a name survives the journey, and
-`sha256sum` runs over the same walk of the same `find`, so that its lines pair with the files in order.
+`find` tells what the file system knows, `openssl` (or the slower `sha256sum`) hashes, and `python3`, where there is one,
+reads extended attributes and ACLs. What they say is packed on the host. A result holds at most 4 MiB: what passes it
+is kept in a folder for temporary files there and fetched piece by piece, so that a million files are no other case.
 """
 
 import re
 import stat
-from collections.abc import Iterator, Sequence
+import zlib
+from base64 import b64decode
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from backup.manifest import Entry, Kind, Manifest, is_manifest, path_text
+from backup.manifest import About, Entry, Kind, Manifest, is_manifest, path_text
 from secops.model.step import Command, Procedure, ProcedureFailed, Step, require
 
-ENTRIES_PER_PART = 8_000
-FOLDERS_PER_PART = 400
-_OUTPUT_LIMIT_BYTES = 4 * 1024 * 1024
-_COUNT_SECONDS = 600.0
+PIECE_BYTES = 3_900_000
 _READ_SECONDS = 6 * 3600.0
+_PIECE_SECONDS = 600.0
+_CHUNK_BYTES = 1 << 20
+_LARGE_BYTES = 32 << 20
+"""Of a smaller file nobody cares whether it has holes; engines see them in steps of some megabytes only."""
+_DIGEST_CHARACTERS = 64
 
-_KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Kind.LINK, stat.S_IFIFO: Kind.PIPE}
-_STAT_LINE = re.compile(r'([0-9a-f]+) (\d+) "((?:[^"\\]|\\.)*)"(?: -> "((?:[^"\\]|\\.)*)")?')
-_HASH_LINE = re.compile(r"\\?([0-9a-f]{64})  .*")
-_ESCAPE = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
-_ESCAPED = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
-_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
+_KINDS = {b"f": Kind.FILE, b"d": Kind.DIRECTORY, b"l": Kind.LINK, b"p": Kind.PIPE}
+_KEPT = re.compile(r"kept (\d+) (/[^\0\n]*/tmp\.\w+)\n")
+
+_ATTRIBUTES = """
+import hashlib, os, sys
+KEPT = ("user.", "system.posix_acl_", "security.capability")
+out = sys.stdout.buffer
+out.write(b"attributes\\0")
+for path in sys.stdin.buffer.read().split(b"\\0"):
+    try:
+        names = [each for each in os.listxattr(path, follow_symlinks=False) if each.startswith(KEPT)] if path else []
+        if names:
+            held = [(os.fsencode(each), os.getxattr(path, each, follow_symlinks=False)) for each in sorted(names)]
+            told = b"\\0".join(b"%d %s %s" % (len(value), name, value) for name, value in held)
+            named = b",".join(name for name, _ in held)
+            out.write(b"%s\\0%s@%s\\0" % (path, named, hashlib.sha256(told).hexdigest()[:16].encode()))
+    except OSError:
+        pass
+out.write(b"end\\0")
+"""
+"""Names and a digest of values for each path of its input that has any."""
+
+_WALK = r"""
+cd -- "$1" || exit 2
+umask 077
+kept=$(mktemp -d) || exit 2
+trap 'rm -rf -- "$kept"' EXIT
+pack() { gzip -3 | base64 -w0; echo; }
+names() { sed -zn "s|^$1 [^/]*\./|./|p" "$kept/walk"; }
+find . -ignore_readdir_race -mindepth 1 ! -type s \
+    -printf '%y %m %s %U %G %D:%i %n %T@ %C@ %p\0=%b\t%u\t%g\t%l\0' >"$kept/walk" || exit 3
+{
+    id -u
+    pack <"$kept/walk"
+    if [ "$2" = contents ]; then
+        hash='sha256sum -z --'
+        ! openssl version >/dev/null 2>&1 || hash='openssl dgst -sha256 -r'
+        names f | xargs -0 -r $hash | pack
+        for python in /usr/bin/python3 python3; do
+            ! command -v "$python" >/dev/null || { names '[fd]' | "$python" -I -S -c "$4" | pack; break; }
+        done
+    fi
+} >"$kept/packed" || exit 4
+size=$(wc -c <"$kept/packed")
+if [ "$size" -le "$3" ]; then
+    cat -- "$kept/packed"
+else
+    trap - EXIT
+    rm -f -- "$kept/walk"
+    echo "kept $size $kept"
+fi
+"""
+"""A shell's program, for the root, `contents` or `walk`, the most that it may print, and the program above."""
+
+
+class _Record(NamedTuple):
+    """What `find` says of one path."""
+
+    told: bytes
+    """All of it that a change of the file changes."""
+    more: bytes
+    """Blocks, names of owner and group, target of a link."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What was seen on a walk through a tree, packed as it came."""
+
+    root: str
+    seen_by: int | None = None
+    walked: bytes = b""
+    hashed: bytes = b""
+    attributed: bytes = b""
+    """Empty when the host has no python3."""
+    assumed: Manifest | None = None
+    """In its place in a rehearsal."""
+
+    def records(self) -> Iterator[_Record]:
+        """In the order of the walk."""
+        told = _texts(self.walked)
+        return map(_Record, told, told)
+
+    def stamps(self) -> frozenset[int]:
+        """A number for each record, for this process only."""
+        return frozenset(hash(record.told) for record in self.records())
 
 
 def take_manifest(host: str, root: str, label: str, assume: Manifest | None = None) -> Procedure[Manifest]:
     """The manifest of the directory `root` on `host`. `label` begins the names of the steps.
 
     `assume` is what a rehearsal goes on with when earlier steps would have made the tree. Fails when a file cannot be
-    read or the tree changes under the walk.
+    read or goes away meanwhile.
     """
-    counted = yield Step(
-        f"{label}: count the entries",
-        Command(host, ("env", "-C", root, "LC_ALL=C", "du", "--inodes", "-l", "-S", "-0", ".")),
-        assume="1\t.\0" if assume else "",
-        timeout_seconds=_COUNT_SECONDS,
-    )
-    require(counted, f"无法遍历 {root}", f"cannot walk through {root}")
-    parts = parts_of(counted.output, root)
-    entries: list[Entry] = []
-    for number, folders in enumerate(parts, 1):
-        name = f"{label}: read part {number} of {len(parts)}"
-        command = Command(host, _read_argv(root, folders))
-        assumed = assume.text if assume else ""
-        part = yield Step(name, command, assume=assumed, timeout_seconds=_READ_SECONDS)
-        require(part, f"读取 {root} 时有文件不可读或正在变化", f"a file of {root} cannot be read or is changing")
-        entries += parse(part.output, root)
-    return Manifest.of(entries)
-
-
-def parts_of(counted: str, root: str) -> tuple[tuple[str, ...], ...]:
-    """The folders that are read together, each without the folders in it; `()` stands for the whole tree at once.
-
-    `counted` is the output of `du --inodes -S -0`.
-    """
-    _refuse_cut_off(counted, root)
-    counts = [(int(count), folder) for count, folder in (row.split("\t", 1) for row in counted.split("\0") if row)]
-    if sum(count for count, _ in counts) <= ENTRIES_PER_PART:
-        return ((),)
-    return tuple(_packed(sorted(counts, key=lambda each: each[1]), root))
-
-
-def _packed(counts: list[tuple[int, str]], root: str) -> Iterator[tuple[str, ...]]:
-    part: list[str] = []
-    filled = 0
-    for count, folder in counts:
-        if not folder.isprintable() or "\ufffd" in folder:
-            raise ProcedureFailed(
-                f"{root} 太大,需分段读取,但文件夹名 {folder!a} 不是 UTF-8 文本",
-                f"{root} is large and must be read in parts, but the folder {folder!a} has a name that is not UTF-8",
-            )
-        if part and (filled + count > ENTRIES_PER_PART or len(part) >= FOLDERS_PER_PART):
-            yield tuple(part)
-            part, filled = [], 0
-        part.append(folder)
-        filled += count
-    yield tuple(part)
-
-
-def _read_argv(root: str, folders: tuple[str, ...]) -> tuple[str, ...]:
-    where = (*folders, "-mindepth", "1", "-maxdepth", "1") if folders else (".", "-mindepth", "1")
-    quoted = ("-exec", "stat", "-c", "%f %s %N", "{}", "+")
-    hashed = ("-type", "f", "-exec", "sha256sum", "--", "{}", "+")
-    start = ("env", "-C", root, "LC_ALL=C", "QUOTING_STYLE=c", "find")
-    return (*start, *where, "!", "-type", "s", *quoted, *hashed)
-
-
-def parse(output: str, root: str) -> Sequence[Entry]:
-    """The entries in what `find` printed; ProcedureFailed when the two programs saw different trees.
-
-    The text of a manifest, which a rehearsal assumes, is taken as it is.
-    """
-    if is_manifest(output):
-        return Manifest.from_text(output).entries
-    _refuse_cut_off(output, root)
-    seen: list[tuple[int, int, bytes, bytes]] = []
-    hashes: list[tuple[str, str]] = []
-    for line in output.split("\n"):
-        if found := _STAT_LINE.fullmatch(line):
-            seen.append((int(found[1], 16), int(found[2]), _unquoted(found[3]), _unquoted(found[4] or "")))
-        elif found := _HASH_LINE.fullmatch(line):
-            hashes.append((found[1], _hashed_name(line)))
-        elif line:
-            raise _changing(root)
-    files = [name for mode, _, name, _ in seen if stat.S_ISREG(mode)]
-    if [_comparable(name) for name in files] != [name for _, name in hashes]:
-        raise _changing(root)
-    digests = iter(hashes)
-    return [_entry(*each, next(digests)[0] if stat.S_ISREG(each[0]) else "") for each in seen]
-
-
-def _entry(mode: int, size: int, name: bytes, target: bytes, digest: str) -> Entry:
-    kind = _KINDS.get(stat.S_IFMT(mode), Kind.DEVICE)
-    path = path_text(name.removeprefix(b"./"))
-    return Entry(path, kind, stat.S_IMODE(mode), size if kind is Kind.FILE else 0, digest, path_text(target))
-
-
-def _unquoted(quoted: str) -> bytes:
-    """The bytes of a name that `stat` quoted in C."""
-    return _ESCAPE.sub(_escaped_byte, quoted.encode())
-
-
-def _escaped_byte(found: re.Match[bytes]) -> bytes:
-    code = found[1]
-    return bytes([int(code, 8)]) if len(code) == 3 else _ESCAPED.get(code, code)
-
-
-def _comparable(name: bytes) -> str:
-    """The name as far as it survives any decoding: `sha256sum` prints raw bytes."""
-    return _BEYOND_ASCII.sub("?", name.decode("latin-1"))
-
-
-def _hashed_name(line: str) -> str:
-    """The name on a line of `sha256sum`, made comparable; a backslash before the hash says that it is escaped."""
-    name = line.removeprefix("\\")[66:]
-    if line.startswith("\\"):
-        name = re.sub(r"\\(.)", lambda found: {"n": "\n", "r": "\r"}.get(found[1], found[1]), name)
-    return _BEYOND_ASCII.sub("?", name)
-
-
-def _refuse_cut_off(output: str, root: str) -> None:
-    if len(output.encode("utf-8", "surrogateescape")) >= _OUTPUT_LIMIT_BYTES:
+    walk = yield from walk_through(host, root, label, contents=True, assume=assume)
+    manifest = manifest_of(walk)
+    if unread := next((entry.path for entry in manifest.entries if entry.kind is Kind.CHANGING), ""):
         raise ProcedureFailed(
-            f"{root} 中有一个文件夹条目过多,清单超过 4 MiB,请拆分该文件夹",
-            f"a folder of {root} holds so many entries that its list passes 4 MiB; split the folder",
+            f"{root} 中的文件 {unread} 不可读或正在变化", f"the file {unread} of {root} cannot be read or is changing"
         )
+    return manifest
 
 
-def _changing(root: str) -> ProcedureFailed:
-    return ProcedureFailed(f"读取 {root} 时文件树正在变化", f"{root} changed while it was read; try again")
+def walk_through(
+    host: str, root: str, label: str, *, contents: bool, assume: Manifest | None = None
+) -> Procedure[Walk]:
+    """Walk through the directory; with `contents`, also hash its files and read attributes."""
+    what = "contents" if contents else "walk"
+    walked = yield Step(
+        label,
+        Command(host, ("env", "LC_ALL=C", "sh", "-c", _WALK, "sh", root, what, str(PIECE_BYTES), _ATTRIBUTES)),
+        assume=assume.text if assume else "",
+        timeout_seconds=_READ_SECONDS,
+    )
+    require(walked, f"无法遍历 {root}", f"cannot walk through {root}")
+    text = walked.output
+    if kept := _KEPT.fullmatch(text):
+        text = yield from _fetch(host, root, label, int(kept[1]), kept[2])
+    return parse(text, root)
+
+
+def _fetch(host: str, root: str, label: str, size: int, folder: str) -> Procedure[str]:
+    """What was kept on the host, which is removed there."""
+    pieces: list[str] = []
+    count = -(-size // PIECE_BYTES)
+    for number in range(count):
+        script = 'tail -c "+$1" -- "$3/packed" | head -c "$2"'
+        argv = ("sh", "-c", script, "sh", str(number * PIECE_BYTES + 1), str(PIECE_BYTES), folder)
+        name = f"{label}: fetch piece {number + 1} of {count}"
+        piece = yield Step(name, Command(host, argv), timeout_seconds=_PIECE_SECONDS)
+        require(piece, f"取不回 {root} 的清单", f"the list of {root} cannot be fetched")
+        pieces.append(piece.output)
+    yield Step(f"{label}: remove what was kept", Command(host, ("rm", "-rf", "--", folder)))
+    if sum(map(len, pieces)) != size:
+        raise ProcedureFailed(f"{root} 的清单不完整,请重试", f"the list of {root} is not whole; try again")
+    return "".join(pieces)
+
+
+def parse(text: str, root: str) -> Walk:
+    """What the shell's program printed. The text of a manifest, which a rehearsal assumes, is taken as it is."""
+    if is_manifest(text) or not text:
+        return Walk(root, assumed=Manifest.from_text(text) if text else Manifest(()))
+    seen_by, *packed = text.splitlines()
+    try:
+        walked, hashed, attributed, *more = [*(b64decode(each, validate=True) for each in packed), b"", b""]
+        if len(more) > 2:
+            raise ValueError("more than was asked for")
+        return Walk(root, int(seen_by), walked, hashed, attributed)
+    except ValueError as unexpected:
+        raise ProcedureFailed(f"读不懂 {root} 的清单", f"the list of {root} cannot be understood") from unexpected
+
+
+def manifest_of(walk: Walk, before: Walk | None = None) -> Manifest:
+    """The manifest of what was seen.
+
+    What could not be hashed is in it as changing; so is, with a walk `before`, whatever is not as it was then: its
+    inode, size, owner, mode, time of modification or time of change.
+    """
+    if walk.assumed is not None:
+        return walk.assumed
+    try:
+        entries = _entries(walk, before)
+        return Manifest.of(entries, walk.seen_by)
+    except (ValueError, zlib.error) as unexpected:
+        raise ProcedureFailed(f"读不懂 {walk.root} 的清单", f"the list of {walk.root} is damaged") from unexpected
+
+
+def _entries(walk: Walk, before: Walk | None) -> Iterator[Entry]:
+    stamps = before.stamps() if before else None
+    attributes = _attributes(walk)
+    hashes = _Hashes(walk.hashed)
+    linked: dict[bytes, list[Entry]] = {}
+    changing: set[str] = set()
+    for record in walk.records():
+        entry, inode = _entry(record, hashes, attributes)
+        if entry.kind is Kind.CHANGING or (stamps is not None and hash(record.told) not in stamps):
+            changing.add(entry.path)
+        elif inode:
+            linked.setdefault(inode, []).append(entry)
+        else:
+            yield entry
+    for names in linked.values():
+        yield from _one_file(names)
+    if before:
+        changing.update(_vanished(walk, before))
+    yield from (Entry(path, Kind.CHANGING) for path in changing)
+
+
+def _entry(record: _Record, hashes: "_Hashes", attributes: dict[bytes, str] | None) -> tuple[Entry, bytes]:
+    """The entry, and the inode of a file with more than one name."""
+    letter, mode, size, uid, gid, inode, names, modified, _, name = record.told.split(b" ", 9)
+    blocks, user, group, target = record.more.removeprefix(b"=").split(b"\t", 3)
+    kind = _KINDS.get(letter, Kind.DEVICE)
+    path = path_text(name.removeprefix(b"./"))
+    digest, size_bytes = "", 0
+    if kind is Kind.FILE:
+        digest, size_bytes = hashes.next_of(name), int(size)
+        if not digest:
+            return Entry(path, Kind.CHANGING), b""
+    about = About(
+        owner=f"{uid.decode()}:{path_text(user)}",
+        group=f"{gid.decode()}:{path_text(group)}",
+        modified=modified.decode()[:-1],
+        sparse=size_bytes >= _LARGE_BYTES and int(blocks) * 512 < size_bytes // 2,
+        attributes=None if attributes is None else attributes.get(name, ""),
+    )
+    made = Entry(path, kind, stat.S_IMODE(int(mode, 8)), size_bytes, digest, path_text(target), about)
+    return made, inode if kind is Kind.FILE and names != b"1" else b""
+
+
+def _one_file(names: list[Entry]) -> Iterator[Entry]:
+    """The first name of a file, and the others, which say that they are the same."""
+    first, *others = sorted(names, key=lambda entry: entry.path)
+    yield first
+    for entry in others:
+        assert entry.about
+        yield replace(entry, about=replace(entry.about, same_as=first.path))
+
+
+def _vanished(walk: Walk, before: Walk) -> Iterator[str]:
+    """Paths of which the earlier walk tells what the later one does not: gone, or changed."""
+    stamps = walk.stamps()
+    for record in before.records():
+        if hash(record.told) not in stamps:
+            yield path_text(record.told.split(b" ", 9)[9].removeprefix(b"./"))
+
+
+def _attributes(walk: Walk) -> dict[bytes, str] | None:
+    """By path, of those that have any; None when they were not read, or not to the end."""
+    if not walk.attributed:
+        return None
+    told = list(_texts(walk.attributed))
+    if told[:1] != [b"attributes"] or told[-1:] != [b"end"]:
+        return None
+    return {path: path_text(text) for path, text in zip(told[1:-1:2], told[2:-1:2], strict=True)}
+
+
+class _Hashes:
+    """Reads what was said of files in the order in which they were asked for; some may be left out.
+
+    Both programs print the hash, two characters, the name and one character; the name is known beforehand, so that one
+    which looks like a line of theirs is nothing else but a name. One with a line break is printed by `openssl` after a
+    backslash, with `\\n` in its place.
+    """
+
+    def __init__(self, packed: bytes) -> None:
+        self._chunks = _chunks(packed)
+        self._open = b""
+        self._at = 0
+
+    def next_of(self, name: bytes) -> str:
+        """Hexadecimal; empty when the file could not be read."""
+        escaped = b"\n" in name and self._filled(1) and self._open.startswith(b"\\", self._at)
+        printed = name.replace(b"\n", b"\\n") if escaped else name
+        length = _DIGEST_CHARACTERS + 2 + len(printed) + 1
+        if not self._filled(escaped + length):
+            return ""
+        start = self._at + escaped
+        end = start + length
+        if not self._open.startswith(printed, start + _DIGEST_CHARACTERS + 2) or self._open[end - 1] not in b"\n\0":
+            return ""
+        self._at = end
+        return self._open[start : start + _DIGEST_CHARACTERS].decode()
+
+    def _filled(self, length: int) -> bool:
+        """Whether so much is left."""
+        while len(self._open) - self._at < length:
+            chunk = next(self._chunks, b"")
+            if not chunk:
+                return False
+            self._open, self._at = self._open[self._at :] + chunk, 0
+        return True
+
+
+def _texts(packed: bytes) -> Iterator[bytes]:
+    """Those that a NUL ends."""
+    rest = b""
+    for chunk in _chunks(packed):
+        *whole, rest = (rest + chunk).split(b"\0")
+        yield from whole
+
+
+def _chunks(packed: bytes) -> Iterator[bytes]:
+    """Of what gzip packed."""
+    unpacking = zlib.decompressobj(wbits=31)
+    while packed and not unpacking.eof:
+        chunk = unpacking.decompress(packed, _CHUNK_BYTES)
+        packed = unpacking.unconsumed_tail
+        if chunk:
+            yield chunk
+    if not unpacking.eof and packed:
+        raise ValueError("cut short")

@@ -1,19 +1,23 @@
-"""A manifest says what a tree of files holds: for each path its type, mode, size, SHA-256 and link target.
+"""A manifest says what a tree of files holds: for each path its content, and what the file system knows beside it.
 
-Owners, times and extended attributes are left out: a restore by an ordinary user cannot bring them back.
+A manifest of a million entries is a million short lines in memory; an entry is read from its line when it is asked for.
 """
 
+import binascii
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from secops.model.text import Text
-
-_HEADER = "jindun manifest 1"
+_HEADER = "jindun manifest 2"
+_FIRST_HEADER = "jindun manifest 1"
+"""Of manifests that hold contents and modes only, one entry a line; they are still read."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
-_SHOWN = 3
+_QUICK = 3
+"""How hard zlib tries: more costs much time and saves little, for hashes do not shrink."""
 
 
 class Kind(StrEnum):
@@ -26,6 +30,25 @@ class Kind(StrEnum):
     DEVICE = "device"
     CHANGING = "changing"
     """It changed while the copy was taken; nothing can be compared with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the file system knows of a path beside its content and mode."""
+
+    owner: str = ""
+    """Number and name, `1000:alice`; the number twice for one without a name."""
+    group: str = ""
+    """Likewise."""
+    modified: str = ""
+    """Seconds since 1970 with nine digits after the point."""
+    same_as: str = ""
+    """Of a further name of a file (hard link), its first name in the tree; empty for the first."""
+    sparse: bool = False
+    """Whether it is large, and most of it takes no room on the disk."""
+    attributes: str | None = ""
+    """Names of the extended attributes and ACLs, and a digest of their values: `user.origin@0123456789abcdef`; None
+    when they could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,90 +66,69 @@ class Entry:
     """SHA-256 of a file's content, hexadecimal; empty when the engine knows no such hash: it is not compared."""
     target: str = ""
     """Of a link, as `path_text` writes it."""
+    about: About | None = None
+    """None when nobody looked: it is not compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The entries of a tree, sorted by path."""
+    """The entries of a tree, sorted by path. Make it with `of` or `from_text`."""
 
-    entries: tuple[Entry, ...]
+    lines: tuple[str, ...]
+    """One for each entry, its path first."""
+    seen_by: int | None = field(default=None, compare=False)
+    """Number of the user who walked through the tree, and whom a restored tree was restored by; None: not known."""
 
     @classmethod
-    def of(cls, entries: Iterable[Entry]) -> "Manifest":
+    def of(cls, entries: Iterable[Entry], seen_by: int | None = None) -> "Manifest":
         """The manifest of entries in any order."""
-        return cls(tuple(sorted(entries, key=lambda entry: entry.path)))
+        return cls(tuple(sorted(map(_line, entries))), seen_by)
+
+    @property
+    def entries(self) -> Iterator[Entry]:
+        """By path."""
+        return map(entry_of, self.lines)
 
     @property
     def text(self) -> str:
-        """The whole manifest as lines, one per entry; `from_text` reads it back."""
-        return "\n".join((_HEADER, *map(_line, self.entries))) + "\n"
+        """The whole manifest, packed; `from_text` reads it back."""
+        return f"{_HEADER}\n{b64encode(zlib.compress(self._plain, _QUICK)).decode()}\n"
 
     @classmethod
     def from_text(cls, text: str) -> "Manifest":
-        """The manifest that `text` wrote; ValueError when it was not."""
-        header, *lines = text.removesuffix("\n").split("\n")
-        if header != _HEADER:
-            raise ValueError("not a manifest of this version")
-        return cls(tuple(map(_entry, lines)))
+        """The manifest that `text` wrote, now or in the first version; ValueError when it was not, or not all of it."""
+        if text.startswith(f"{_FIRST_HEADER}\n"):
+            return cls.of(map(_entry_of_first, text.removesuffix("\n").split("\n")[1:]))
+        lines = _unpacked(text).decode().split("\n")[1:]
+        for line in lines[:1]:
+            entry_of(line)
+        return cls(tuple(lines))
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the text, hexadecimal: equal for equal trees, wherever they stand."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        """SHA-256 of the lines, hexadecimal: equal for equal trees, wherever they stand."""
+        return hashlib.sha256(self._plain).hexdigest()
 
     @property
     def size_bytes(self) -> int:
         """Of all files together."""
-        return sum(entry.size_bytes for entry in self.entries)
+        return sum(int(line.split("\t", 4)[3]) for line in self.lines)
 
-
-class Change(StrEnum):
-    """How a tree departs from its manifest at one path."""
-
-    CHANGED = "changed"
-    MISSING = "missing"
-    EXTRA = "extra"
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One path at which the actual tree is not as expected, and the sentence that says how."""
-
-    path: str
-    change: Change
-    because: Text
-
-
-def compare(expected: Manifest, actual: Manifest) -> tuple[Difference, ...]:
-    """Every difference, by path. Paths that were changing when the expected manifest was taken are passed over."""
-    wanted = {entry.path: entry for entry in expected.entries}
-    found = {entry.path: entry for entry in actual.entries}
-    differences = (_difference(path, wanted.get(path), found.get(path)) for path in sorted(wanted | found))
-    return tuple(difference for difference in differences if difference)
+    @property
+    def _plain(self) -> bytes:
+        return "\n".join((_HEADER, *self.lines)).encode()
 
 
 def is_manifest(text: str) -> bool:
     """Whether `Manifest.text` wrote it."""
-    return text.startswith(_HEADER + "\n")
+    return text.startswith((f"{_HEADER}\n", f"{_FIRST_HEADER}\n"))
 
 
-def steady(before: Manifest, after: Manifest) -> Manifest:
-    """The manifest of a tree looked at twice: what differs between the two looks is marked as changing."""
-    changing = {difference.path for difference in compare(before, after)}
-    kept = [entry for entry in after.entries if entry.path not in changing]
-    return Manifest.of([*kept, *(Entry(path, Kind.CHANGING) for path in changing)])
-
-
-def describe(differences: Sequence[Difference]) -> Text:
-    """One sentence about all differences: how many, and the first few."""
-    if not differences:
-        return Text("与清单一致", "equal to the manifest")
-    first = differences[:_SHOWN]
-    more = "…" if len(differences) > _SHOWN else ""
-    return Text(
-        f"与清单有 {len(differences)} 处不同:" + ";".join(one.because.zh for one in first) + more,
-        f"{len(differences)} differences from the manifest: " + "; ".join(one.because.en for one in first) + more,
-    )
+def digest_of(text: str) -> str:
+    """The digest of the manifest that the text is of, in whichever version. Raises ValueError for what is none."""
+    if text.startswith(f"{_FIRST_HEADER}\n"):
+        return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_unpacked(text)).hexdigest()
 
 
 def path_text(raw: bytes) -> str:
@@ -134,47 +136,55 @@ def path_text(raw: bytes) -> str:
 
     UTF-8 stays as it is; a backslash is doubled, control characters and bytes that are not UTF-8 become `\\xNN`.
     """
+    text = raw.decode("utf-8", "surrogateescape")
+    if text.isprintable() and "\\" not in text:
+        return text
     text = raw.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
     return _CONTROL.sub(lambda found: "".join(f"\\x{byte:02x}" for byte in found[0].encode()), text)
 
 
+def path_of(line: str) -> str:
+    """The path of the entry that the line is of."""
+    return line.partition("\t")[0]
+
+
+def entry_of(line: str) -> Entry:
+    """The entry that the line of a manifest is of; ValueError for what is none."""
+    path, kind, mode, size, digest, target, *about = line.split("\t")
+    return Entry(path, Kind(kind), int(mode, 8), int(size), digest, target, _about(*about) if about else None)
+
+
+def _about(owner: str, group: str, modified: str, same_as: str, sparse: str, attributes: str) -> About:
+    return About(owner, group, modified, same_as, bool(sparse), None if attributes == _UNREAD else attributes)
+
+
+_UNREAD = "?"
+
+
 def _line(entry: Entry) -> str:
-    fields = (entry.kind.value, f"{entry.mode:04o}", str(entry.size_bytes), entry.digest or "-", entry.path)
-    return "\t".join((*fields, entry.target) if entry.kind is Kind.LINK else fields)
+    """Nothing in it sorts before the tab that ends the path, so that lines sort as their paths do."""
+    line = f"{entry.path}\t{entry.kind}\t{entry.mode:04o}\t{entry.size_bytes}\t{entry.digest}\t{entry.target}"
+    about = entry.about
+    if about is None:
+        return line
+    sparse = "sparse" if about.sparse else ""
+    attributes = _UNREAD if about.attributes is None else about.attributes
+    return f"{line}\t{about.owner}\t{about.group}\t{about.modified}\t{about.same_as}\t{sparse}\t{attributes}"
 
 
-def _entry(line: str) -> Entry:
+def _unpacked(text: str) -> bytes:
+    header, _, packed = text.partition("\n")
+    if header != _HEADER:
+        raise ValueError("not a manifest of this version")
+    try:
+        plain = zlib.decompress(b64decode(packed.removesuffix("\n"), validate=True))
+    except (zlib.error, binascii.Error) as damaged:
+        raise ValueError(f"a damaged manifest: {damaged}") from damaged
+    if not plain.startswith(_HEADER.encode()):
+        raise ValueError("a damaged manifest")
+    return plain
+
+
+def _entry_of_first(line: str) -> Entry:
     kind, mode, size, digest, path, *target = line.split("\t")
     return Entry(path, Kind(kind), int(mode, 8), int(size), digest.removeprefix("-"), "".join(target))
-
-
-def _difference(path: str, expected: Entry | None, actual: Entry | None) -> Difference | None:
-    if expected == actual or (expected and expected.kind is Kind.CHANGING):
-        return None
-    if expected and actual and expected.kind is Kind.FILE and not expected.digest:
-        return _difference(path, replace(expected, digest=actual.digest), actual) if actual.digest else None
-    if actual is None:
-        return Difference(path, Change.MISSING, Text(f"缺少 {path}", f"{path} is missing"))
-    if expected is None:
-        return Difference(path, Change.EXTRA, Text(f"多出 {path}", f"{path} is extra"))
-    how = _how(expected, actual)
-    return Difference(path, Change.CHANGED, Text(f"{path} {how.zh}", f"{path} {how.en}"))
-
-
-def _how(expected: Entry, actual: Entry) -> Text:
-    if expected.kind is not actual.kind:
-        return Text(f"类型由 {expected.kind} 变为 {actual.kind}", f"was a {expected.kind} and is a {actual.kind}")
-    if expected.size_bytes != actual.size_bytes:
-        return Text(
-            f"大小由 {expected.size_bytes} 变为 {actual.size_bytes} 字节",
-            f"had {expected.size_bytes} bytes and has {actual.size_bytes}",
-        )
-    if expected.digest != actual.digest:
-        return Text("内容不同", "has other content")
-    if expected.target != actual.target:
-        return Text(
-            f"指向由 {expected.target} 变为 {actual.target}", f"led to {expected.target}, leads to {actual.target}"
-        )
-    return Text(
-        f"权限由 {expected.mode:04o} 变为 {actual.mode:04o}", f"had mode {expected.mode:04o}, has {actual.mode:04o}"
-    )

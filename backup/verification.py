@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 from backup.canaries.file_tree import read_in
 from backup.canary import Canary, canaries_in
 from backup.canary_steps import complaint, forgery, hold, said
+from backup.comparison import Difference, describe, hold_against
 from backup.engine import CopyBroken, Engine, Keys
 from backup.ladder import LADDER, SAMPLE_PERCENT
 from backup.listing import take_manifest
-from backup.manifest import Difference, Manifest, compare, describe
+from backup.manifest import Manifest
 from backup.trial import Trial, TrialFailed
 from secops.model.city import Asset, AssetKind, Vault
 from secops.model.restore_point import Proof, RestorePoint, Rung, Verdict
@@ -100,6 +101,7 @@ class _Climb:
     rules: list[str] = field(default_factory=list)
     dates: list[datetime] = field(default_factory=list)
     differences: tuple[Difference, ...] = ()
+    remarks: tuple[Text, ...] = ()
 
 
 class _LeftOut(Exception):
@@ -206,12 +208,19 @@ def _concluded(climb: _Climb) -> Verdict:
     verdict = climb.verdict
     return replace(
         verdict,
+        because=_with_remarks(verdict.because, climb.remarks),
         proven=verdict.judged if verdict.rung else None,
         rules=" ".join(climb.rules),
         rules_date=max(climb.dates, default=None),
         seconds=round(climb.seconds, 3),
         read_bytes=sum(each.read_bytes for each in climb.rungs),
     )
+
+
+def _with_remarks(because: Text, remarks: Sequence[Text]) -> Text:
+    """The sentence, and what of the copy was not compared or is not quite as it was."""
+    said = (because, *remarks)
+    return Text(";".join(one.zh for one in said), "; ".join(one.en for one in said))
 
 
 def _refuse_leftovers(point: RestorePoint, scratch: Scratch) -> Procedure[None]:
@@ -252,7 +261,8 @@ def _restore(candidate: Candidate, scratch: Scratch, climb: _Climb) -> Procedure
         restored = yield from take_manifest(scratch.host, folder, "list the restored copy", assume=manifest)
     except ProcedureFailed as failed:
         raise _Stopped(Text(failed.zh, failed.en), readable=Proof.YES) from None
-    climb.differences = compare(manifest, restored)
+    compared = hold_against(manifest, restored)
+    climb.differences, climb.remarks = compared.differences, compared.remarks
     if climb.differences:
         raise _Stopped(describe(climb.differences), readable=Proof.YES, restorable=Proof.NO)
     if source.canary and source.kind is AssetKind.FILE_TREE:

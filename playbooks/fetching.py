@@ -58,7 +58,9 @@ def fetch(
     for point in new:
         manifest = yield from manifest_of(point.id)
         place = f"{vault.id}/{point.archive}"
-        copied = replace(point, id=place, vault=vault.id, verdict=Verdict(), copied_from=origin.id)
+        copied = replace(
+            point, id=place, vault=vault.id, manifest=manifest.digest, verdict=Verdict(), copied_from=origin.id
+        )
         yield from enter_point(copied, manifest.text)
         entered.append(copied)
     if gone := [point.id for point in there if point.archive not in {one.archive for one in here}]:

@@ -11,7 +11,7 @@ from backup.catalogue import Look
 from backup.manifest import Manifest
 from backup.retention import Dated
 from secops.model.restore_point import RestorePoint, Verdict
-from secops.model.step import Consult, Enter, Procedure, Step, require
+from secops.model.step import Consult, Enter, Procedure, ProcedureFailed, Step, require
 from secops.support.clock import from_text, to_text
 
 _POINTS = TypeAdapter(tuple[RestorePoint, ...])
@@ -41,7 +41,12 @@ def point_named(point: str) -> Procedure[RestorePoint]:
 def manifest_of(point: str) -> Procedure[Manifest]:
     """The manifest taken when the point was made."""
     text = yield from _consult("manifests", point, f"read the manifest of {point}")
-    return Manifest.from_text(text)
+    try:
+        return Manifest.from_text(text)
+    except ValueError as damaged:
+        raise ProcedureFailed(
+            f"{point} 的清单已损坏:{damaged}", f"the manifest of {point} is damaged: {damaged}"
+        ) from None
 
 
 def rules_for(asset: str) -> Procedure[frozenset[str]]:

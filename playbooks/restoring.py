@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
+from backup.comparison import compare, describe
 from backup.engine import engine_named
 from backup.listing import take_manifest
-from backup.manifest import compare, describe
 from playbooks.action import Context
 from playbooks.ledgers import manifest_of
 from secops.model.city import Place

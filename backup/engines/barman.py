@@ -456,7 +456,8 @@ def _manifest(source: Asset, vault: Vault, copy: _Copy) -> Procedure[Manifest]:
         for name, (size, _) in log
         if copy.begins[8:] <= name[8:] <= copy.ends[8:]
     ]
-    return Manifest.of((*files.entries, *segments))
+    # Barman's repository has owners and times of its own.
+    return Manifest.of((*(replace(entry, about=None) for entry in files.entries), *segments))
 
 
 _Log = list[tuple[str, tuple[int, float]]]

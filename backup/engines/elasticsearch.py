@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from backup.comparison import steady
 from backup.elasticsearch import (
     LONG_SECONDS,
     Answer,
@@ -22,7 +23,7 @@ from backup.elasticsearch import (
     prefix_of,
 )
 from backup.engine import Copied, CopyBroken, Engine, Keys, refuse_moment
-from backup.manifest import Kind, Manifest, steady
+from backup.manifest import Kind, Manifest
 from backup.programs import probe
 from secops.model.city import Asset, AssetKind, Product, Vault
 from secops.model.restore_point import RestorePoint

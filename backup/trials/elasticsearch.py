@@ -7,9 +7,10 @@ import json
 from typing import Any
 
 from backup.canaries.elasticsearch import lines_in
+from backup.comparison import compare, describe
 from backup.elasticsearch import Cluster, cluster_of, hold, indices_of, prefix_of
 from backup.listing import take_manifest
-from backup.manifest import Manifest, compare, describe
+from backup.manifest import Manifest
 from backup.trial import Looked, Trial, TrialFailed
 from secops.model.city import Asset, Product
 from secops.model.step import Procedure, ProcedureFailed
@@ -47,7 +48,7 @@ class ElasticsearchTrial(Trial):
 
     def inspect(self, source: Asset, host: str, folder: str) -> Procedure[Looked]:
         wanted = yield from take_manifest(host, folder, "read what was restored", assume=Manifest(()))
-        if not wanted.entries:
+        if not wanted.lines:
             raise TrialFailed(f"{folder} 中没有恢复清单", f"{folder} does not say what was restored")
         found = yield from _held(cluster_of(source, host, restores=True), folder)
         if differences := compare(wanted, found):

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from pydantic import PositiveFloat
+
 from backup.engine import engine_named
+from backup.ladder import bytes_for
 from backup.verdicts import Freshness, due, standing
 from backup.verification import Candidate, Scratch, verify
 from playbooks.action import Action, Context, Options, Touches
@@ -41,6 +44,9 @@ class VerifyOptions(Options):
     until: str = ""
     """The moment (ISO 8601 with its zone) that the newest copy before it is brought to by the log, or those that are
     named; what cannot be proven there fails the step. When left out, copies are proven as they are."""
+    most_gigabytes: PositiveFloat | None = None
+    """The most that one run reads back; what does not fit waits for the next run, never-proven copies first. The first
+    copy is proven even when it alone passes it, for else it never would be."""
     proof_lasts: Duration | None = None
     """How long proof counts; when left out, twice what the tier's policy puts between two scans."""
 
@@ -59,7 +65,7 @@ class BackupVerify(Action[VerifyOptions]):
     )
     touches = Touches.ADDS
     options = VerifyOptions
-    gives = frozenset({"verified", "clean", "not_clean"})
+    gives = frozenset({"verified", "clean", "not_clean", "waiting"})
 
     def plan(self, options: VerifyOptions, context: Context) -> Procedure[Mapping[str, Any]]:
         """One point after the other; fails when one turns out broken, not when one turns out unclean."""
@@ -71,9 +77,10 @@ class BackupVerify(Action[VerifyOptions]):
         if until is not None and not options.points:
             points = newest_before(points, until, source.id)
         here = [point for point in points if _in_reach(point, options, context)]
-        chosen = [point for point in here if _wanted(point, options, freshness)]
-        for point in chosen:
+        wanted = [point for point in here if _wanted(point, options, freshness)]
+        for point in wanted:
             refuse_beyond(point, until, freshness.moment)
+        chosen = _within(wanted, options)
         verdicts = yield from _prove_all(chosen, source, options, context, freshness)
         broken = [name for name, verdict in verdicts.items() if Proof.NO in (verdict.readable, verdict.restorable)]
         if broken:
@@ -83,6 +90,7 @@ class BackupVerify(Action[VerifyOptions]):
             "verified": list(verdicts),
             "clean": [name for name, verdict in verdicts.items() if verdict.proven_clean],
             "not_clean": [name for name, verdict in verdicts.items() if verdict.clean is Proof.NO],
+            "waiting": [point.id for point in wanted if point.id not in verdicts],
         }
 
 
@@ -105,6 +113,23 @@ def _wanted(point: RestorePoint, options: VerifyOptions, freshness: Freshness) -
     if options.points:
         return point.id in options.points
     return bool(options.until) or not options.only_unproven or due(point.verdict, options.upto, freshness)
+
+
+def _within(points: list[RestorePoint], options: VerifyOptions) -> list[RestorePoint]:
+    """Those that are read back within the budget. One that is too large leaves its place to smaller ones after it."""
+    if options.most_gigabytes is None:
+        return points
+    room = options.most_gigabytes * _GIGABYTE
+    taken: list[RestorePoint] = []
+    for point in sorted(points, key=lambda one: one.verdict.judged is not None):
+        cost = bytes_for(options.upto, point.size_bytes)
+        if not taken or cost <= room:
+            taken.append(point)
+            room -= cost
+    return taken
+
+
+_GIGABYTE = 1e9
 
 
 def _prove_all(

@@ -23,6 +23,7 @@ import pytest
 from backup.copying import Copy, take_copy
 from backup.engines.borg import borg
 from backup.ladder import LADDER, bytes_for
+from backup.manifest import Manifest
 from backup.verification import Candidate, Looks, Scratch, Verified, verify
 from scanners.files.check import Means
 from secops.model.restore_point import Proof, Rung
@@ -195,9 +196,8 @@ def _chunk_of(bench: Bench, copied: Copy, path: str) -> str:
 
 def test_content_that_is_not_what_was_copied_is_found_by_the_restore(bench: Bench) -> None:
     copied = bench.copy()
-    entries = copied.manifest.entries
-    other = replace(entries[-1], digest="0" * 64)
-    forged = replace(copied, manifest=replace(copied.manifest, entries=(*entries[:-1], other)))
+    *entries, last = copied.manifest.entries
+    forged = replace(copied, manifest=Manifest.of([*entries, replace(last, digest="0" * 64)]))
     verified = bench.climb(forged)
     assert (verified.verdict.failed, verified.verdict.restorable) == (Rung.RESTORE, Proof.NO)
     assert verified.verdict.readable is Proof.YES and verified.differences

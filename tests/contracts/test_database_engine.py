@@ -15,10 +15,10 @@ from typing import TypeAlias
 import pytest
 
 import tests.lab.databases
+from backup.comparison import compare
 from backup.copying import Copy, take_copy
 from backup.engine import CopyBroken, Engine, engines
 from backup.listing import take_manifest
-from backup.manifest import compare
 from backup.verification import Candidate, Scratch, verify
 from secops.execution.executor import Boundary
 from secops.model.city import Asset, AssetKind, CopiedBy, Product
@@ -174,7 +174,7 @@ def test_what_is_restored_holds_what_was_there(bench: Bench) -> None:
     there = bench.database.notes()
     copied = bench.copy()
     later = bench.write()
-    assert copied.manifest.entries and copied.copied.added_bytes > 0
+    assert copied.manifest.lines and copied.copied.added_bytes > 0
     found = bench.database.notes_in(bench.restore(copied))
     assert there <= found and later not in found
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from backup.comparison import compare
 from backup.engine import Copied, CopyBroken, Engine, archive_name, engines
 from backup.listing import take_manifest
-from backup.manifest import Manifest, compare
+from backup.manifest import Manifest
 from secops.model.city import AssetKind, CopiedBy
 from secops.model.step import LOCAL, ProcedureFailed
 from tests.backup.performing import Performing

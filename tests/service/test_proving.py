@@ -1,6 +1,7 @@
 """The whole way of an infected copy: refused, refused to one person, restored for two, and stopped by the gate."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -63,6 +64,7 @@ name: {zh: 验证, en: verify}
 steps:
   - {id: verify, uses: backup.verify, with: {asset: site, place: room}, timeout: 10m}
 """
+SPARING = VERIFY.replace("place: room", "place: room, most_gigabytes: {gigabytes}")
 RESTORE = """\
 id: restore
 name: {zh: 恢复, en: restore}
@@ -290,3 +292,28 @@ def test_documents_of_old_verdicts_are_read(town: Town) -> None:
     effect = Enter("verdicts", point.id, json.dumps({**document, "judged": to_text(now())}))
     assert town.home.runners.perform(effect, 5).ok
     assert town.home.catalogue.get(point.id).verdict.proven_clean
+
+
+def test_what_passes_the_budget_of_a_run_is_proven_by_the_next(town: Town) -> None:
+    (town.site / "bulk").write_bytes(bytes(1_000_000))
+    points = []
+    for _copy in range(3):
+        points.append(town.copied())
+        time.sleep(1.0)  # copies are named by the second
+    sparing = SPARING.replace("{gigabytes}", "0.007")
+    told = []
+    for _run in range(3):
+        ended = town.run(sparing)
+        assert ended.run.state is RunState.SUCCEEDED, ended.run.because
+        told.append(ended.records[0].outputs)
+    assert [(len(one["verified"]), len(one["waiting"])) for one in told] == [(2, 1), (1, 0), (0, 0)]
+    verdicts = [town.home.catalogue.get(point.id).verdict for point in points]
+    assert all(verdict.rung is Rung.SCAN for verdict in verdicts)
+    assert sum(verdict.read_bytes for verdict in verdicts if verdict.judged) <= 3 * 3.2e6
+
+
+def test_one_copy_that_passes_the_budget_alone_is_proven_nevertheless(town: Town) -> None:
+    (town.site / "bulk").write_bytes(bytes(1_000_000))
+    point = town.copied()
+    assert town.run(SPARING.replace("{gigabytes}", "0.001")).run.state is RunState.SUCCEEDED
+    assert town.home.catalogue.get(point.id).verdict.rung is Rung.SCAN

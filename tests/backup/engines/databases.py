@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from backup.comparison import compare
 from backup.copying import Copy, take_copy
 from backup.engine import engine_for
 from backup.listing import take_manifest
@@ -37,7 +38,7 @@ class Bench:
         """Bring the copy back, compare it with its manifest and make it ready."""
         engine, shelf = engine_for(self.source), self.shelf
         self.performing.run(engine.restore(self.source, copied.point, shelf.vault, shelf.keys, LOCAL, str(into), until))
-        assert self.performing.run(take_manifest(LOCAL, str(into), "list")) == copied.manifest
+        assert compare(copied.manifest, self.performing.run(take_manifest(LOCAL, str(into), "list"))) == ()
         self.performing.run(engine.make_ready(self.source, LOCAL, str(into), until))
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from backup.comparison import compare
 from backup.engine import CopyBroken
 from backup.engines.pgbackrest import manifest_of, pgbackrest
-from backup.manifest import Entry, Kind, Manifest, compare
+from backup.manifest import Entry, Kind, Manifest
 from secops.model.city import CopiedBy, Product, Vault
 from secops.model.step import ProcedureFailed
 from tests.backup.performing import Performing
@@ -109,8 +110,8 @@ def test_the_manifest_is_read_and_its_files_have_no_hashes() -> None:
 
 def test_what_has_no_hash_is_compared_by_all_else() -> None:
     def differences(actual: Entry) -> list[str]:
-        expected = Manifest((Entry("a", Kind.FILE, 0o600, 3),))
-        return [each.because.en for each in compare(expected, Manifest((actual,)))]
+        expected = Manifest.of([Entry("a", Kind.FILE, 0o600, 3)])
+        return [each.because.en for each in compare(expected, Manifest.of([actual]))]
 
     assert differences(Entry("a", Kind.FILE, 0o600, 3, "f" * 64)) == []
     assert differences(Entry("a", Kind.FILE, 0o600, 4, "f" * 64)) == ["a had 3 bytes and has 4"]
