@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from backup.engine import Copied, Engine, Keys, archive_name
-from backup.listing import manifest_of, walk_through
+from backup.listing import begin_manifest, drop_manifest, end_manifest
 from backup.manifest import Manifest
-from secops.model.city import Asset, AssetKind, Vault
+from secops.model.city import Asset, Vault
 from secops.model.restore_point import RestorePoint
-from secops.model.step import Procedure
+from secops.model.step import Procedure, ProcedureFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +25,16 @@ def take_copy(
 ) -> Procedure[Copy]:
     """Copy `source` into `vault`; `unit` is whose data it is.
 
-    A file tree is walked through before and after, and read once, after: what changed in between is in the manifest as
-    changing, and is not held against the copy later.
+    A file tree is read for its manifest while the engine copies it, and walked through before and after: what changed
+    in between is in the manifest as changing, and is not held against the copy later.
     """
     archive = archive_name(source, taken)
-    if source.kind is AssetKind.FILE_TREE:
-        before = yield from walk_through(source.host, source.path, "list the source before", contents=False)
-        copied = yield from engine.backup(source, vault, keys, archive, taken)
-        manifest = copied.manifest
-        if manifest is None:
-            after = yield from walk_through(source.host, source.path, "list the source after", contents=True)
-            manifest = manifest_of(after, before)
-    else:
+    if engine.lists:
         copied = yield from engine.backup(source, vault, keys, archive, taken)
         assert copied.manifest is not None, f"{engine.name} makes what it copies, and must list it"
         manifest = copied.manifest
+    else:
+        copied, manifest = yield from _copy_and_list(engine, source, vault, keys, archive, taken)
     point = RestorePoint(
         id=f"{vault.id}/{archive}",
         asset=source.id,
@@ -55,3 +50,18 @@ def take_copy(
         seconds=copied.seconds,
     )
     return Copy(point, manifest, copied)
+
+
+def _copy_and_list(
+    engine: Engine, source: Asset, vault: Vault, keys: Keys, archive: str, taken: datetime
+) -> Procedure[tuple[Copied, Manifest]]:
+    host = source.host
+    begun = yield from begin_manifest(host, source.path, "list the source before")
+    # Not `finally`: a generator that is closed must not yield.
+    try:
+        copied = yield from engine.backup(source, vault, keys, archive, taken)
+        manifest = yield from end_manifest(host, source.path, "list the source after", begun)
+    except ProcedureFailed:
+        yield from drop_manifest(host, "drop the list of the source", begun)
+        raise
+    return copied, manifest

@@ -101,6 +101,8 @@ class Engine(ABC):
     """Whether nobody reads a copy without the vault's passphrase; else the vault must stand on an encrypted disk."""
     loses: ClassVar[Text | None] = None
     """What of a tree it is known not to bring back as it was; verification then says so of the copy."""
+    lists: ClassVar[bool] = False
+    """Whether it makes what it copies, and lists that itself (`Copied.manifest`); else the source's directory is."""
     one_vault: ClassVar[bool] = False
     """Whether a source's log reaches one vault only; the others must fetch from that one."""
     point_in_time: ClassVar[bool] = False

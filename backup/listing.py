@@ -48,35 +48,61 @@ out.write(b"end\\0")
 
 _WALK = r"""
 cd -- "$1" || exit 2
+attributes=$3
 umask 077
-kept=$(mktemp -d) || exit 2
-trap 'rm -rf -- "$kept"' EXIT
 pack() { gzip -3 | base64 -w0; echo; }
 names() { sed -zn "s|^$1 [^/]*\./|./|p" "$kept/walk"; }
-find . -ignore_readdir_race -mindepth 1 ! -type s \
-    -printf '%y %m %s %U %G %D:%i %n %T@ %C@ %p\0=%b\t%u\t%g\t%l\0' >"$kept/walk" || exit 3
-{
+walk() {
+    find . -ignore_readdir_race -mindepth 1 ! -type s \
+        -printf '%y %m %s %U %G %D:%i %n %T@ %C@ %p\0=%b\t%u\t%g\t%l\0' >"$kept/$1"
+}
+begin() { kept=$(mktemp -d) && trap 'rm -rf -- "$kept"' EXIT && walk walk; }
+read_all() {
     id -u
     pack <"$kept/walk"
-    if [ "$2" = contents ]; then
-        hash='sha256sum -z --'
-        ! openssl version >/dev/null 2>&1 || hash='openssl dgst -sha256 -r'
-        names f | xargs -0 -r $hash | pack
-        for python in /usr/bin/python3 python3; do
-            ! command -v "$python" >/dev/null || { names '[fd]' | "$python" -I -S -c "$4" | pack; break; }
-        done
-    fi
-} >"$kept/packed" || exit 4
+    hash='sha256sum -z --'
+    ! openssl version >/dev/null 2>&1 || hash='openssl dgst -sha256 -r'
+    names f | xargs -0 -r $hash | pack
+    for python in /usr/bin/python3 python3 ''; do
+        command -v "$python" >/dev/null && break
+    done
+    [ -z "$python" ] || names '[fd]' | "$python" -I -S -c "$attributes" | pack
+    [ -n "$python" ] || echo
+}
+case $4 in
+together)
+    begin || exit 3
+    read_all >"$kept/packed" || exit 4
+    ;;
+begin)
+    begin || exit 3
+    (
+        trap ': >"$kept/ended"' EXIT
+        read_all >"$kept/read" && : >"$kept/whole"
+    ) </dev/null >/dev/null 2>&1 &
+    echo "$!" >"$kept/number"
+    trap - EXIT
+    echo "$kept"
+    exit 0
+    ;;
+*)
+    kept=$4
+    while [ ! -e "$kept/ended" ] && kill -0 "$(cat "$kept/number")" 2>/dev/null; do sleep 0.02; done
+    [ -e "$kept/whole" ] || { echo 'the reading of the tree did not end well' >&2; exit 5; }
+    walk after || exit 3
+    { cat "$kept/read" && pack <"$kept/after"; } >"$kept/packed" || exit 4
+    ;;
+esac
 size=$(wc -c <"$kept/packed")
-if [ "$size" -le "$3" ]; then
+if [ "$size" -le "$2" ]; then
     cat -- "$kept/packed"
 else
     trap - EXIT
-    rm -f -- "$kept/walk"
     echo "kept $size $kept"
 fi
 """
-"""A shell's program, for the root, `contents` or `walk`, the most that it may print, and the program above."""
+"""A shell's program, for the root, the most that it may print, the program above, and what to do: `together`, or
+`begin` and later the folder that it named."""
 
 
 class _Record(NamedTuple):
@@ -117,7 +143,13 @@ def take_manifest(host: str, root: str, label: str, assume: Manifest | None = No
     `assume` is what a rehearsal goes on with when earlier steps would have made the tree. Fails when a file cannot be
     read or goes away meanwhile.
     """
-    walk = yield from walk_through(host, root, label, contents=True, assume=assume)
+    step = Step(
+        label,
+        _walking(host, root, "together"),
+        assume=assume.text if assume else "",
+        timeout_seconds=_READ_SECONDS,
+    )
+    (walk,) = yield from _walk(step, root)
     manifest = manifest_of(walk)
     if unread := next((entry.path for entry in manifest.entries if entry.kind is Kind.CHANGING), ""):
         raise ProcedureFailed(
@@ -126,21 +158,46 @@ def take_manifest(host: str, root: str, label: str, assume: Manifest | None = No
     return manifest
 
 
-def walk_through(
-    host: str, root: str, label: str, *, contents: bool, assume: Manifest | None = None
-) -> Procedure[Walk]:
-    """Walk through the directory; with `contents`, also hash its files and read attributes."""
-    what = "contents" if contents else "walk"
-    walked = yield Step(
-        label,
-        Command(host, ("env", "LC_ALL=C", "sh", "-c", _WALK, "sh", root, what, str(PIECE_BYTES), _ATTRIBUTES)),
-        assume=assume.text if assume else "",
-        timeout_seconds=_READ_SECONDS,
-    )
+def begin_manifest(host: str, root: str, label: str) -> Procedure[str]:
+    """Walk through the directory, and begin to read its files, which goes on when the step has ended.
+
+    Gives what `end_manifest` or `drop_manifest` wants to be told; empty in a rehearsal. What is read lies in a folder
+    for temporary files on the host: when that is gone at the end, as after a restart of the host, there is no manifest.
+    """
+    begun = yield Step(label, _walking(host, root, "begin"), changes=True, timeout_seconds=_READ_SECONDS)
+    require(begun, f"无法遍历 {root}", f"cannot walk through {root}")
+    return begun.output.strip()
+
+
+def end_manifest(host: str, root: str, label: str, begun: str) -> Procedure[Manifest]:
+    """Wait until the files are read, and walk through the directory again: what is not as it was is changing."""
+    if not begun:
+        # A rehearsal began nothing, and finds out whether the directory can be read.
+        return (yield from take_manifest(host, root, label))
+    step = Step(label, _walking(host, root, begun), timeout_seconds=_READ_SECONDS)
+    read, *again = yield from _walk(step, root)
+    yield from drop_manifest(host, f"{label}: remove what was kept", begun)
+    return manifest_of(read, *again)
+
+
+def drop_manifest(host: str, label: str, begun: str) -> Procedure[None]:
+    """Nobody waits for it any longer. Programs that read a file already end by themselves."""
+    if begun:
+        script = '[ -e "$1/ended" ] || kill "$(cat "$1/number")"; rm -rf -- "$1"'
+        yield Step(label, Command(host, ("sh", "-c", script, "sh", begun)), changes=True)
+
+
+def _walking(host: str, root: str, what: str) -> Command:
+    return Command(host, ("env", "LC_ALL=C", "sh", "-c", _WALK, "sh", root, str(PIECE_BYTES), _ATTRIBUTES, what))
+
+
+def _walk(step: Step, root: str) -> Procedure[tuple[Walk, ...]]:
+    walked = yield step
     require(walked, f"无法遍历 {root}", f"cannot walk through {root}")
     text = walked.output
     if kept := _KEPT.fullmatch(text):
-        text = yield from _fetch(host, root, label, int(kept[1]), kept[2])
+        assert isinstance(step.effect, Command)
+        text = yield from _fetch(step.effect.host, root, step.name, int(kept[1]), kept[2])
     return parse(text, root)
 
 
@@ -155,43 +212,44 @@ def _fetch(host: str, root: str, label: str, size: int, folder: str) -> Procedur
         piece = yield Step(name, Command(host, argv), timeout_seconds=_PIECE_SECONDS)
         require(piece, f"取不回 {root} 的清单", f"the list of {root} cannot be fetched")
         pieces.append(piece.output)
-    yield Step(f"{label}: remove what was kept", Command(host, ("rm", "-rf", "--", folder)))
+    yield Step(f"{label}: remove what was fetched", Command(host, ("rm", "-rf", "--", folder)))
     if sum(map(len, pieces)) != size:
         raise ProcedureFailed(f"{root} 的清单不完整,请重试", f"the list of {root} is not whole; try again")
     return "".join(pieces)
 
 
-def parse(text: str, root: str) -> Walk:
-    """What the shell's program printed. The text of a manifest, which a rehearsal assumes, is taken as it is."""
+def parse(text: str, root: str) -> tuple[Walk, ...]:
+    """What the shell's program printed: a walk with contents, and the one after it.
+
+    The text of a manifest, which a rehearsal assumes, is taken as it is.
+    """
     if is_manifest(text) or not text:
-        return Walk(root, assumed=Manifest.from_text(text) if text else Manifest(()))
+        return (Walk(root, assumed=Manifest.from_text(text) if text else Manifest(())),)
     seen_by, *packed = text.splitlines()
     try:
-        walked, hashed, attributed, *more = [*(b64decode(each, validate=True) for each in packed), b"", b""]
-        if len(more) > 2:
-            raise ValueError("more than was asked for")
-        return Walk(root, int(seen_by), walked, hashed, attributed)
+        walked, hashed, attributed, *again = (b64decode(each, validate=True) for each in packed)
+        first = Walk(root, int(seen_by), walked, hashed, attributed)
     except ValueError as unexpected:
         raise ProcedureFailed(f"读不懂 {root} 的清单", f"the list of {root} cannot be understood") from unexpected
+    return (first, *(Walk(root, walked=each) for each in again))
 
 
-def manifest_of(walk: Walk, before: Walk | None = None) -> Manifest:
+def manifest_of(walk: Walk, later: Walk | None = None) -> Manifest:
     """The manifest of what was seen.
 
-    What could not be hashed is in it as changing; so is, with a walk `before`, whatever is not as it was then: its
+    What could not be hashed is in it as changing; so is, with a `later` walk, whatever is not as it was then: its
     inode, size, owner, mode, time of modification or time of change.
     """
     if walk.assumed is not None:
         return walk.assumed
     try:
-        entries = _entries(walk, before)
-        return Manifest.of(entries, walk.seen_by)
+        return Manifest.of(_entries(walk, later), walk.seen_by)
     except (ValueError, zlib.error) as unexpected:
         raise ProcedureFailed(f"读不懂 {walk.root} 的清单", f"the list of {walk.root} is damaged") from unexpected
 
 
-def _entries(walk: Walk, before: Walk | None) -> Iterator[Entry]:
-    stamps = before.stamps() if before else None
+def _entries(walk: Walk, later: Walk | None) -> Iterator[Entry]:
+    stamps = later.stamps() if later else None
     attributes = _attributes(walk)
     hashes = _Hashes(walk.hashed)
     linked: dict[bytes, list[Entry]] = {}
@@ -206,8 +264,8 @@ def _entries(walk: Walk, before: Walk | None) -> Iterator[Entry]:
             yield entry
     for names in linked.values():
         yield from _one_file(names)
-    if before:
-        changing.update(_vanished(walk, before))
+    if later:
+        changing.update(_new_in(later, walk))
     yield from (Entry(path, Kind.CHANGING) for path in changing)
 
 
@@ -242,10 +300,10 @@ def _one_file(names: list[Entry]) -> Iterator[Entry]:
         yield replace(entry, about=replace(entry.about, same_as=first.path))
 
 
-def _vanished(walk: Walk, before: Walk) -> Iterator[str]:
-    """Paths of which the earlier walk tells what the later one does not: gone, or changed."""
+def _new_in(later: Walk, walk: Walk) -> Iterator[str]:
+    """Paths of which the later walk tells what the earlier one does not: new, or changed."""
     stamps = walk.stamps()
-    for record in before.records():
+    for record in later.records():
         if hash(record.told) not in stamps:
             yield path_text(record.told.split(b" ", 9)[9].removeprefix(b"./"))
 

@@ -21,6 +21,8 @@ from secops.model.step import Command, Procedure, ProcedureFailed, Step, require
 class Staged(Engine):
     """Stages, copies, clears. A new engine says `stage`, and `make_ready` when the product does not start from that."""
 
+    lists = True
+
     @abstractmethod
     def stage(self, source: Asset, keys: Keys, folder: str, taken: datetime) -> Procedure[None]:
         """Have a consistent copy of the source written into `folder` on its host, which is there and empty."""

@@ -104,6 +104,7 @@ class Barman(Engine):
     name = "barman"
     describes = Text("用 Barman 备份 PostgreSQL 与 WAL", "copies PostgreSQL and its WAL with Barman")
     kinds = frozenset({AssetKind.DATABASE})
+    lists = True
     products = frozenset({Product.POSTGRESQL})
     needs = ("barman", "rsync", "sh", "find", "mkdir")
     options = BarmanOptions

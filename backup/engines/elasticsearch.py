@@ -61,6 +61,7 @@ class Elasticsearch(Engine):
     name = "elasticsearch"
     describes = Text("用快照备份 Elasticsearch", "copies Elasticsearch by snapshots")
     kinds = frozenset({AssetKind.DATABASE})
+    lists = True
     products = frozenset({Product.ELASTICSEARCH})
     needs = ("curl", "sh", "find", "mkdir")
     chosen = True

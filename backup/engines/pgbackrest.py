@@ -87,6 +87,7 @@ class Pgbackrest(Engine):
     name = "pgbackrest"
     describes = Text("用 pgBackRest 备份 PostgreSQL 与 WAL", "copies PostgreSQL and its WAL with pgBackRest")
     kinds = frozenset({AssetKind.DATABASE})
+    lists = True
     products = frozenset({Product.POSTGRESQL})
     needs = ("pgbackrest", "sh", "find", "mkdir")
     options = PgbackrestOptions

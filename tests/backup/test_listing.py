@@ -15,9 +15,10 @@ import pytest
 
 from backup import listing
 from backup.comparison import compare
-from backup.listing import manifest_of, parse, take_manifest, walk_through
+from backup.listing import begin_manifest, drop_manifest, end_manifest, manifest_of, parse, take_manifest
 from backup.manifest import About, Entry, Kind, Manifest, path_text
-from secops.model.step import LOCAL, ProcedureFailed
+from secops.execution.executor import Boundary
+from secops.model.step import LOCAL, Procedure, ProcedureFailed
 from tests.backup.performing import Performing
 from tests.backup.trees import make_tree
 from tests.contracts.test_engine import make_peculiar
@@ -132,6 +133,8 @@ def test_what_passes_a_result_is_fetched_in_pieces_and_nothing_is_left(
     monkeypatch.setattr(listing, "PIECE_BYTES", 5000)
     assert taken(performing, root) == whole == by_python(root)
     assert len(performing.performed) > 4
+    begun = performing.run(begin_manifest(LOCAL, str(root), "before"))
+    assert performing.run(end_manifest(LOCAL, str(root), "after", begun)) == whole
     assert list(temporary.iterdir()) == []
 
 
@@ -148,9 +151,8 @@ def test_a_folder_of_very_many_small_files(performing: Performing, tmp_path: Pat
         with open(f"{root}/case {number:07}.json", "wb") as file:  # noqa: PTH123 - a million of them
             file.write(b"%d" % number)
     most_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    before = performing.run(walk_through(LOCAL, str(root), "before", contents=False))
-    after = performing.run(walk_through(LOCAL, str(root), "after", contents=True))
-    manifest = manifest_of(after, before)
+    begun = performing.run(begin_manifest(LOCAL, str(root), "before"))
+    manifest = performing.run(end_manifest(LOCAL, str(root), "after", begun))
     assert len(manifest.lines) == COUNT
     assert all(entry.kind is Kind.FILE for entry in manifest.entries)
     assert compare(manifest, Manifest.from_text(manifest.text)) == ()
@@ -163,16 +165,49 @@ def test_what_changes_or_goes_between_two_walks_is_changing(performing: Performi
     root = make_tree(tmp_path / "tree")
     for name in ("gone", "same size", "touched"):
         (root / name).write_text("before")
-    before = performing.run(walk_through(LOCAL, str(root), "before", contents=False))
+    begun = performing.run(begin_manifest(LOCAL, str(root), "before"))
     (root / "gone").unlink()
     (root / "new").write_text("new")
     kept = (root / "same size").stat()
     (root / "same size").write_text("behind")
     os.utime(root / "same size", ns=(kept.st_atime_ns, kept.st_mtime_ns))
-    manifest = manifest_of(performing.run(walk_through(LOCAL, str(root), "after", contents=True)), before)
+    manifest = performing.run(end_manifest(LOCAL, str(root), "after", begun))
+    assert not Path(begun).exists()
     changing = {entry.path for entry in manifest.entries if entry.kind is Kind.CHANGING}
     assert changing == {"gone", "new", "same size"}, "whoever sets the time back is seen by the time of change"
     assert said(manifest, taken(performing, root)) == {}
+
+
+def test_whoever_is_killed_while_a_tree_is_listed_goes_on(performing: Performing, tmp_path: Path) -> None:
+    root = make_tree(tmp_path / "tree")
+
+    def plan() -> Procedure[Manifest]:
+        begun = yield from begin_manifest(LOCAL, str(root), "before")
+        return (yield from end_manifest(LOCAL, str(root), "after", begun))
+
+    for boundary in (Boundary.AFTER_INTENT, Boundary.AFTER_EFFECT, Boundary.AFTER_OUTCOME):
+        assert performing.interrupt_everywhere(plan, boundary) == taken(performing, root)
+
+
+def test_a_rehearsal_reads_the_tree_and_leaves_nothing(performing: Performing, tmp_path: Path) -> None:
+    root = make_tree(tmp_path / "tree")
+
+    def plan() -> Procedure[Manifest]:
+        begun = yield from begin_manifest(LOCAL, str(root), "before")
+        assert begun == ""
+        return (yield from end_manifest(LOCAL, str(root), "after", begun))
+
+    assert performing.rehearse(plan()) == taken(performing, root)
+
+
+def test_a_reading_that_was_dropped_or_lost_is_no_manifest(performing: Performing, tmp_path: Path) -> None:
+    root = make_tree(tmp_path / "tree")
+    for _each in range(2):
+        begun = performing.run(begin_manifest(LOCAL, str(root), "before"))
+        performing.run(drop_manifest(LOCAL, "drop", begun))
+        assert not Path(begun).exists()
+        with pytest.raises(ProcedureFailed, match="did not end well"):
+            performing.run(end_manifest(LOCAL, str(root), "after", begun))
 
 
 def test_whatever_a_restore_may_lose_is_said(performing: Performing, tmp_path: Path) -> None:
@@ -231,17 +266,17 @@ HASH = b"0" * 64 + b"  ./a\0"
     [b"", HASH[:-1], b"0" * 64 + b"  ./b\0", b"0" * 64 + b"  ./aa", HASH[:40]],
 )
 def test_a_file_without_its_own_hash_is_changing(hashes: bytes) -> None:
-    [entry] = manifest_of(parse(packed(RECORD, hashes), "/srv")).entries
+    [entry] = manifest_of(*parse(packed(RECORD, hashes), "/srv")).entries
     assert entry == Entry("a", Kind.CHANGING)
 
 
 def test_without_python_attributes_are_not_known() -> None:
     for told in (b"", b"attributes\0", b"attributes\0./a\0user.x@0\0"):
-        [entry] = manifest_of(parse(packed(RECORD, HASH, told), "/srv")).entries
+        [entry] = manifest_of(*parse(packed(RECORD, HASH, told), "/srv")).entries
         assert entry.about and entry.about.attributes is None
 
 
-@pytest.mark.parametrize("output", ["nonsense", "0\n!\n", "0\n" + "a\n" * 5, packed(RECORD, HASH)[:40]])
+@pytest.mark.parametrize("output", ["nonsense", "0\n!\n", "0\nA\n", packed(RECORD, HASH)[:40]])
 def test_what_is_no_list_is_a_sentence(output: str) -> None:
     with pytest.raises(ProcedureFailed, match=r"the list of /srv (cannot be understood|is damaged)"):
-        manifest_of(parse(output, "/srv"))
+        manifest_of(*parse(output, "/srv"))
