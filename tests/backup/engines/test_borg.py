@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import pytest
 from backup.engine import Copied, CopyBroken, Keys
 from backup.engines.borg import INCOMPLETE, borg
 from backup.vaults import append_only_line
-from secops.model.city import Vault
+from secops.model.city import Line, Vault
 from secops.model.step import LOCAL, Procedure, ProcedureFailed
 from tests.backup.performing import Performing
 from tests.backup.shelf import FIRST, PASSPHRASE, Shelf, later, make_shelf
@@ -247,6 +248,39 @@ def test_a_killed_copy_is_made_again(
     assert performing.changed == ["copy the source"]
     assert points(performing, shelf) == ("one",)
     read(performing, shelf, "one")
+
+
+@needs_sshd
+def test_a_slow_line_that_is_cut_leaves_no_half_copy(performing: Performing, remote: Shelf, tmp_path: Path) -> None:
+    """Its ssh alone is killed. The ledger: no copy, and then one with every byte."""
+    content = os.urandom(16 << 20)
+    (remote.tree / "page").write_bytes(content)
+    performing.run(borg.prepare(remote.source, remote.vault, remote.keys))
+    slow = replace(remote, vault=replace(remote.vault, line=Line("2M")))
+    began = time.monotonic()
+    cutting = threading.Thread(target=_cut_when_there_is, args=(tmp_path / "remote vault/site", "data/0/[1-9]"))
+    cutting.start()
+    with pytest.raises(ProcedureFailed, match="copying site failed") as failed:
+        performing.run(borg.backup(slow.source, slow.vault, slow.keys, "one", FIRST))
+    cutting.join(90)
+    assert time.monotonic() - began < 80, "a line that is cut is not waited for"
+    assert not isinstance(failed.value, CopyBroken)
+    assert points(performing, remote) == ()
+    performing.run(borg.backup(remote.source, remote.vault, remote.keys, "one", FIRST))
+    into = str(tmp_path / "back")
+    performing.run(borg.restore(remote.source, remote.point(borg, "one"), remote.vault, remote.keys, LOCAL, into))
+    assert (tmp_path / "back/page").read_bytes() == content
+
+
+def _cut_when_there_is(repository: Path, condition: str) -> None:
+    """Ends the ssh that this process has started through borg."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        lines = [pid for pid in descendants(os.getpid()) if Path(f"/proc/{pid}/comm").read_text() == "ssh\n"]
+        if lines and list(repository.glob(condition)):
+            os.kill(lines[0], signal.SIGKILL)
+            return
+        time.sleep(0.01)
 
 
 def test_a_copy_that_went_on_without_us_is_waited_for(performing: Performing, shelf: Shelf) -> None:
