@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from backup.engine import Copied, Engine, Keys, archive_name
-from backup.listing import begin_manifest, drop_manifest, end_manifest
+from backup.listing import list_during
 from backup.manifest import Manifest
 from secops.model.city import Asset, Vault
 from secops.model.restore_point import RestorePoint
-from secops.model.step import Procedure, ProcedureFailed
+from secops.model.step import Procedure
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ def take_copy(
         assert copied.manifest is not None, f"{engine.name} makes what it copies, and must list it"
         manifest = copied.manifest
     else:
-        copied, manifest = yield from _copy_and_list(engine, source, vault, keys, archive, taken)
+        work = engine.backup(source, vault, keys, archive, taken)
+        copied, manifest = yield from list_during(source.host, source.path, "list the source", work)
     point = RestorePoint(
         id=f"{vault.id}/{archive}",
         asset=source.id,
@@ -50,18 +51,3 @@ def take_copy(
         seconds=copied.seconds,
     )
     return Copy(point, manifest, copied)
-
-
-def _copy_and_list(
-    engine: Engine, source: Asset, vault: Vault, keys: Keys, archive: str, taken: datetime
-) -> Procedure[tuple[Copied, Manifest]]:
-    host = source.host
-    begun = yield from begin_manifest(host, source.path, "list the source before")
-    # Not `finally`: a generator that is closed must not yield.
-    try:
-        copied = yield from engine.backup(source, vault, keys, archive, taken)
-        manifest = yield from end_manifest(host, source.path, "list the source after", begun)
-    except ProcedureFailed:
-        yield from drop_manifest(host, "drop the list of the source", begun)
-        raise
-    return copied, manifest

@@ -11,12 +11,13 @@ import zlib
 from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from backup.manifest import About, Entry, Kind, Manifest, is_manifest, path_text
 from secops.model.step import Command, Procedure, ProcedureFailed, Step, require
 
 PIECE_BYTES = 3_900_000
+Returned = TypeVar("Returned")
 _READ_SECONDS = 6 * 3600.0
 _PIECE_SECONDS = 600.0
 _CHUNK_BYTES = 1 << 20
@@ -169,15 +170,31 @@ def begin_manifest(host: str, root: str, label: str) -> Procedure[str]:
     return begun.output.strip()
 
 
-def end_manifest(host: str, root: str, label: str, begun: str) -> Procedure[Manifest]:
+def end_manifest(host: str, root: str, label: str, begun: str, assume: Manifest | None = None) -> Procedure[Manifest]:
     """Wait until the files are read, and walk through the directory again: what is not as it was is changing."""
     if not begun:
         # A rehearsal began nothing, and finds out whether the directory can be read.
-        return (yield from take_manifest(host, root, label))
+        return (yield from take_manifest(host, root, label, assume))
     step = Step(label, _walking(host, root, begun), timeout_seconds=_READ_SECONDS)
     read, *again = yield from _walk(step, root)
     yield from drop_manifest(host, f"{label}: remove what was kept", begun)
     return manifest_of(read, *again)
+
+
+def list_during(
+    host: str, root: str, label: str, work: Procedure[Returned], assume: Manifest | None = None
+) -> Procedure[tuple[Returned, Manifest]]:
+    """Do the work while the directory is read; what it gives, and the manifest, in which what changed meanwhile is
+    marked as changing."""
+    begun = yield from begin_manifest(host, root, f"{label} before")
+    # Not `finally`: a generator that is closed must not yield.
+    try:
+        given = yield from work
+        manifest = yield from end_manifest(host, root, f"{label} after", begun, assume)
+    except ProcedureFailed:
+        yield from drop_manifest(host, f"{label}: drop it", begun)
+        raise
+    return given, manifest
 
 
 def drop_manifest(host: str, label: str, begun: str) -> Procedure[None]:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from backup.engine import Copied, Engine, Keys, Stock, refuse_moment, refuse_name
 from backup.engines.borg import borg
-from backup.listing import take_manifest
+from backup.listing import list_during
 from backup.manifest import Manifest
 from secops.model.city import Asset, Vault
 from secops.model.restore_point import RestorePoint
@@ -59,8 +59,8 @@ class Staged(Engine):
         self, source: Asset, vault: Vault, keys: Keys, folder: str, archive: str, taken: datetime
     ) -> Procedure[Copied]:
         yield from self.stage_for(vault, source, keys, folder, taken)
-        manifest = yield from take_manifest(source.host, folder, "list what was staged", assume=Manifest(()))
-        copied = yield from borg.backup(replace(source, path=folder), vault, keys, archive, taken)
+        work = borg.backup(replace(source, path=folder), vault, keys, archive, taken)
+        copied, manifest = yield from list_during(source.host, folder, "list what was staged", work, Manifest(()))
         return replace(copied, manifest=manifest)
 
     def points(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[tuple[str, ...]]:
