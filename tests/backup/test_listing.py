@@ -254,7 +254,10 @@ def test_a_missing_root_is_a_sentence(performing: Performing, tmp_path: Path) ->
 
 
 def packed(records: bytes, hashes: bytes = b"", attributes: bytes = b"attributes\0end\0") -> str:
-    return "\n".join(["0", *(b64encode(gzip.compress(each, mtime=0)).decode() for each in (records, hashes, attributes))]) + "\n"
+    return (
+        "\n".join(["0", *(b64encode(gzip.compress(each, mtime=0)).decode() for each in (records, hashes, attributes))])
+        + "\n"
+    )
 
 
 RECORD = b"f 644 1 0 0 1:5 1 9.0000000000 9.0000000000 ./a\0=8\troot\troot\t\0"
