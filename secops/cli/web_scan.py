@@ -25,8 +25,10 @@ from secops.model.city import Asset
 from secops.model.text import Text
 from secops.service.authorising import authorised_scope
 from secops.service.home import FILE, Home, open_home
+from secops.service.web_jobs import read_jobs
 from secops.service.web_recording import assets_by_site, record
-from secops.service.web_scanning import WebScanned, WebState, WebWish, plan_web, read_jobs, scan_web, untold, unwatched
+from secops.service.web_scanning import plan_web, scan_web
+from secops.service.web_wish import WebScanned, WebState, WebWish, untold, unwatched
 from secops.store.event import Recorded
 from secops.support.clock import now
 from secops.support.errors import BadInput

@@ -6,7 +6,7 @@ from typing import Any
 from secops.cli.tables import console, facts, fill, plain, table
 from secops.model.finding import Severity
 from secops.model.outcome import Outcome
-from secops.service.web_scanning import WebPlan, WebScanned
+from secops.service.web_wish import WebPlan, WebScanned
 from secops.store.event import Recorded
 from secops.support.language import say, tell
 

@@ -14,7 +14,7 @@ from secops.inventory.inventory import Inventory
 from secops.model.city import Asset, AssetKind
 from secops.model.finding import Weakness
 from secops.model.outcome import Evaluation
-from secops.service.web_scanning import WebScanned
+from secops.service.web_wish import WebScanned
 from secops.store.event import Recorded
 from secops.store.finding_store import FindingStore
 

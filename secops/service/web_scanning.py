@@ -3,9 +3,9 @@
 import asyncio
 import gc
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -13,22 +13,20 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
-
 import scanners.web.templates
 from scanners.audit import AuditLog
 from scanners.safety import Safety
-from scanners.scope import Guard, Scope
+from scanners.scope import Guard
 from scanners.web.browser.rendering import Browser, open_browser
 from scanners.web.campaign.campaign import Assignment, Campaign, Tally, can_call
 from scanners.web.campaign.earlier import NOTHING_EARLIER, Earlier, code_of_checks
 from scanners.web.campaign.examination import Examination, examination_of
 from scanners.web.campaign.fingerprint import fingerprint
-from scanners.web.campaign.forecast import Forecast, forecast
-from scanners.web.campaign.found import TEMPLATE_PREFIX, Found, template_check
+from scanners.web.campaign.forecast import forecast
+from scanners.web.campaign.found import TEMPLATE_PREFIX, template_check
 from scanners.web.campaign.gating import Products
 from scanners.web.campaign.journal import Recorded, ScanJournal, head_of, identity_of, read_journal
-from scanners.web.campaign.ledger import ENOUGH, UNCHANGED, Entry, Ledger
+from scanners.web.campaign.ledger import UNCHANGED, Entry, Ledger
 from scanners.web.campaign.repertoire import Repertoire
 from scanners.web.campaign.sender import Sessions
 from scanners.web.campaign.site_checks import SiteChecks
@@ -43,10 +41,8 @@ from scanners.web.message import Request
 from scanners.web.out_of_band import OutOfBand
 from scanners.web.pace import Pace
 from scanners.web.probing.found import every_check
-from scanners.web.proxy import Proxy
 from scanners.web.sessions.keeper import SessionKeeper
 from scanners.web.sessions.session_file import SessionFile, load_session
-from scanners.web.templates.coverage import reason_text
 from scanners.web.templates.library import Library, load
 from scanners.web.templates.model import Refused, Template
 from scanners.web.templates.selection import USUALLY_EXCLUDED
@@ -54,10 +50,11 @@ from scanners.web.templates.site import Site, site_of
 from secops.execution.secrets import Secrets
 from secops.model.outcome import Outcome
 from secops.model.text import Text
+from secops.service.web_jobs import refused_entry
 from secops.service.web_parts import Notes, Part, Reports, parts_of, scan_parts
+from secops.service.web_wish import OnFound, Watch, WebPlan, WebScanned, WebState, WebWish, untold, unwatched
 from secops.support.clock import now
 from secops.support.errors import BadInput
-from secops.support.system_words import why
 
 SHIPPED = Path(scanners.web.templates.__path__[0]) / "shipped"
 _ASKED_FOR = frozenset({"intrusive", "fuzz", "default-login"})
@@ -65,104 +62,6 @@ _ASKED_FOR = frozenset({"intrusive", "fuzz", "default-login"})
 _TOLD_SECONDS = 0.25
 _SITES_WITH_CANARY = 32
 _SITES_CRAWLED_AT_ONCE = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One template against one URL."""
-
-    template: Path
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class WebWish:
-    """What somebody wants scanned, and how."""
-
-    scope: Scope
-    urls: tuple[str, ...] = ()
-    jobs: tuple[Job, ...] = ()
-    """Instead of URLs: these templates alone, and nothing else."""
-    templates: tuple[Path, ...] = ()
-    """Beside the shipped ones."""
-    shipped: bool = True
-    checks: bool = True
-    """Crawl, and our own checks on what is found."""
-    profile: Safety = Safety.NORMAL
-    rate: float | None = None
-    """Requests a second to one address from the start on; None: careful, growing to 150."""
-    connections: int = 8
-    """To one address."""
-    gating: bool = True
-    proxy: Proxy | None = None
-    """By which everything goes."""
-    render: bool = False
-    """Show pages that scripts make in a browser, too."""
-    sessions: tuple[Path, ...] = ()
-    """How the first person logs in, and a second one."""
-    variables: Mapping[str, str] = field(default_factory=dict)
-    """What templates leave to the user to say, as a name and a password to log in with."""
-    seed: str = "1"
-    enough: float = ENOUGH
-    """Share of what applies that must be tested."""
-    listens_at: str = "127.0.0.1"
-    """Where calls from the sites are heard; empty: nowhere."""
-    late_seconds: float = 5.0
-    """How long such calls are waited for after the last bait."""
-    max_pages: int = 2000
-    journal: Path | None = None
-    journals: Path | None = None
-    """Folder of journals, for those without a name of their own."""
-    resume: bool = False
-    """Go on where a killed scan of the same was."""
-    since: str = ""
-    """An earlier scan, by the name of its journal or its id: what has not changed since is left out."""
-    audit: Path | None = None
-    cache: Path | None = None
-    kill_file: Path | None = None
-    processes: int = 1
-    """That share the sites, at most; with jobs, sessions or a browser it is always one."""
-
-
-@dataclass(frozen=True, slots=True)
-class WebState:
-    """Where a scan is, for whoever watches."""
-
-    phase: str
-    """`templates`, `crawl` or `checks`."""
-    sent: int
-    rate: float
-    """Requests a second, of late."""
-    found: int
-    ended: int
-    total: int
-    """Of (target, check)."""
-    share: float
-    """Tested, of what applied so far."""
-
-
-@dataclass(frozen=True, slots=True)
-class WebScanned:
-    """A scan that has ended."""
-
-    id: str
-    ledger: Ledger
-    tally: Tally
-    refused: tuple[Refused, ...]
-    """Templates that are not run, with their reasons."""
-    entries: tuple[Entry, ...]
-
-
-Watch = Callable[[WebState], None]
-OnFound = Callable[[Found], None]
-
-
-def unwatched(_state: WebState) -> None:
-    """Nobody watches."""
-
-
-def untold(_found: Found) -> None:
-    """Nobody wants to know before the end."""
 
 
 def scan_web(wish: WebWish, watch: Watch = unwatched, on_found: OnFound = untold) -> WebScanned:
@@ -173,51 +72,12 @@ def scan_web(wish: WebWish, watch: Watch = unwatched, on_found: OnFound = untold
     return _WebScan(wish, watch, on_found).run()
 
 
-def plan_web(wish: WebWish) -> "WebPlan":
+def plan_web(wish: WebWish) -> WebPlan:
     """What a scan would do, without sending anything. Raises BadInput."""
     scan = _WebScan(wish, unwatched)
     chosen = [(site, forecast(scan.repertoire, indices, scan.products)) for site, indices in scan.assigned.items()]
     checks = len(every_check()) if wish.checks and not wish.jobs else 0
     return WebPlan(tuple((str(site), one) for site, one in chosen), len(scan.excluded), scan.refused, checks)
-
-
-@dataclass(frozen=True, slots=True)
-class WebPlan:
-    """What a scan would do."""
-
-    sites: tuple[tuple[str, Forecast], ...]
-    excluded: int
-    """Templates that the profile leaves out by their tags."""
-    refused: tuple[Refused, ...]
-    checks: int = 0
-    """Of our own, on all that a crawl finds."""
-
-
-def read_jobs(path: Path) -> tuple[Job, ...]:
-    """Jobs, one JSON object a line; paths start here, else beside the file. Raises BadInput with the line."""
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise BadInput(Text(f"无法读取 {path}:{why(error).zh}", f"{path} cannot be read: {why(error).en}")) from None
-    return tuple(_job(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
-
-
-def _job(path: Path, number: int, line: bytes) -> Job:
-    try:
-        row = orjson.loads(line)
-        template, url = row["template"], row["url"]
-        if not isinstance(template, str) or not isinstance(url, str):
-            raise TypeError(template)
-    except (ValueError, KeyError, TypeError):
-        zh, en = '应为 {"template": 路径, "url": 网址}', 'expected {"template": path, "url": address}'
-        raise BadInput(Text(f"{path}:{number}:{zh}", f"{path}:{number}: {en}")) from None
-    found = Path(template) if Path(template).exists() else path.parent / template
-    if not found.is_file():
-        raise BadInput(
-            Text(f"{path}:{number}:没有模板 {template}", f"{path}:{number}: there is no template {template}")
-        )
-    site_of(url)
-    return Job(found, url)
 
 
 class _WebScan:
@@ -287,7 +147,7 @@ class _WebScan:
             if job.template in templates:
                 chosen[place[id(templates[job.template])]] = None
             else:
-                self._skipped.append(_refused_entry(str(site), job.template, loaded[job.template].refused))
+                self._skipped.append(refused_entry(str(site), job.template, loaded[job.template].refused))
         self.assigned = {site: tuple(sorted(indices)) for site, indices in wanted.items()}
         return repertoire
 
@@ -697,11 +557,3 @@ def _earlier(since: Recorded, site: str) -> Earlier:
 def _examined_before(recorded: Recorded | None, site: str) -> dict[str, Examination]:
     places = recorded.places if recorded else {}
     return {place: examination_of(row) for (of, place), row in places.items() if of == site}
-
-
-def _refused_entry(site: str, path: Path, refused: Sequence[Refused]) -> Entry:
-    reasons = [reason_text(reason.feature) for one in refused for reason in one.reasons]
-    zh = "、".join(dict.fromkeys(reason.zh for reason in reasons)) or "不是模板"
-    en = "; ".join(dict.fromkeys(reason.en for reason in reasons)) or "no template"
-    name = next((one.identity for one in refused if one.identity), path.name)
-    return Entry(site, template_check(name), Outcome.SKIPPED, Text(f"模板不可执行:{zh}", f"it cannot be run: {en}"))

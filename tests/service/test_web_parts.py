@@ -18,7 +18,7 @@ from scanners.web.campaign.journal import read_journal
 from scanners.web.templates.site import site_of
 from secops.model.outcome import Outcome
 from secops.service.web_parts import parts_of
-from secops.service.web_scanning import WebState
+from secops.service.web_wish import WebState
 from tests.lab.sites import Site, running_flask
 from tests.scanners.web.campaign.scanning import SCOPE, scanned, template
 

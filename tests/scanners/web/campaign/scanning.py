@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from scanners.scope import scope_of
-from secops.service.web_scanning import Watch, WebScanned, WebWish, scan_web, unwatched
+from secops.service.web_scanning import scan_web
+from secops.service.web_wish import Watch, WebScanned, WebWish, unwatched
 from secops.support.clock import from_text
 
 SCOPE = scope_of(("127.0.0.0/8",), "tester", from_text("2999-01-01T00:00:00Z"))

@@ -10,7 +10,8 @@ from flask import Flask, Response, abort, request
 from scanners.safety import Safety
 from scanners.web.campaign.journal import read_journal
 from secops.model.outcome import Outcome
-from secops.service.web_scanning import Job, WebWish, plan_web
+from secops.service.web_scanning import plan_web
+from secops.service.web_wish import Job, WebWish
 from secops.support.errors import BadInput
 from tests.lab.sites import running_flask
 from tests.scanners.web.campaign.scanning import SCOPE, outcomes, scanned, template

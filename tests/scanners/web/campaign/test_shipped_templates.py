@@ -7,7 +7,8 @@ import yaml
 from flask import Flask, Response, request
 
 from scanners.web.templates.library import load
-from secops.service.web_scanning import SHIPPED, Job
+from secops.service.web_scanning import SHIPPED
+from secops.service.web_wish import Job
 from tests.lab.sites import running_flask
 from tests.scanners.web.campaign.scanning import outcomes, scanned
 
