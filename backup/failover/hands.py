@@ -43,6 +43,12 @@ class EntryHands(ABC):
 
     name: ClassVar[str]
     driver: ClassVar[EntryDriver]
+    cuts_sessions: ClassVar[bool] = True
+    """Whether moving it ends the sessions of old members; where it cannot, a fence must."""
+
+    def lag_seconds(self, entry: ClusterEntry) -> float:
+        """For how long clients may still be led as before, once it was moved."""
+        return 0.0
 
     @abstractmethod
     def leads_to(self, cluster: Cluster, entry: ClusterEntry) -> Procedure[str]:
@@ -51,8 +57,8 @@ class EntryHands(ABC):
 
     @abstractmethod
     def lead(self, cluster: Cluster, entry: ClusterEntry, member: Member) -> Procedure[None]:
-        """Lead clients to the member alone, the sessions of all others cut. Raises ProcedureFailed."""
+        """Lead clients to the member alone, the sessions of all others cut if it can. Raises ProcedureFailed."""
 
     @abstractmethod
     def close(self, cluster: Cluster, entry: ClusterEntry) -> Procedure[None]:
-        """Lead clients nowhere, all sessions cut. Raises ProcedureFailed."""
+        """Lead clients nowhere, all sessions cut if it can. Raises ProcedureFailed."""

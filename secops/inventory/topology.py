@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from secops.inventory.fields import KeyPath, Mistake, check_absolute, check_port, is_address, refer
 from secops.model.city import AssetKind, Centre, City
-from secops.model.cluster import Cluster, ClusterEntry, EntryDriver, Member
+from secops.model.cluster import Cluster, ClusterEntry, EntryDriver, FenceKind, Member
 from secops.model.product import Product
 from secops.model.step import LOCAL
 from secops.model.text import Text
@@ -16,7 +16,7 @@ _FEWEST_VOTERS = 3
 _DRIVER_NEEDS = {
     EntryDriver.HAPROXY: ("socket", "backend"),
     EntryDriver.VIRTUAL_ADDRESS: ("device",),
-    EntryDriver.DNS: ("zone",),
+    EntryDriver.DNS: ("zone", "nameserver", "key", "key_file"),
 }
 
 
@@ -134,6 +134,10 @@ def _member(
     yield from _address(path, member.address, member.port)
     if member.data_directory:
         yield from check_absolute((*path, "data_directory"), member.data_directory)
+    for number, fence in enumerate(member.fences):
+        if fence.kind is FenceKind.POWER and not fence.command:
+            text = Text('切断电源需要键 "command"', 'taking the power needs the key "command"')
+            yield (*path, "fences", number), text
 
 
 def _entry(path: KeyPath, entry: ClusterEntry, centres: Mapping[str, object]) -> Iterator[Mistake]:
@@ -145,8 +149,9 @@ def _entry(path: KeyPath, entry: ClusterEntry, centres: Mapping[str, object]) ->
                 path,
                 Text(f'{entry.driver} 入口需要键 "{name}"', f'an entry by {entry.driver} needs the key "{name}"'),
             )
-    if entry.socket:
-        yield from check_absolute((*path, "socket"), entry.socket)
+    for name in ("socket", "key_file"):
+        if value := getattr(entry, name):
+            yield from check_absolute((*path, name), value)
 
 
 def _address(path: KeyPath, address: str, port: int) -> Iterator[Mistake]:

@@ -23,6 +23,8 @@ defaults
     timeout connect 800ms
     timeout client 1h
     timeout server 1h
+    timeout client-fin 1s
+    timeout server-fin 1s
 frontend entry
     bind {address}:{port} tcp-ut 2s
     default_backend {backend}

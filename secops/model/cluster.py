@@ -19,6 +19,31 @@ class EntryDriver(StrEnum):
     """A name whose record is changed."""
 
 
+class FenceKind(StrEnum):
+    """How an old primary is made harmless whatever it does itself."""
+
+    NFTABLES = "nftables"
+    """The firewall of its machine refuses its port."""
+    PROCESS_STOP = "process_stop"
+    """Its processes are killed."""
+    POWER = "power"
+    """A command takes the power from its machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFence:
+    """One hard fence of a member."""
+
+    __pydantic_config__ = _STRICT
+    kind: FenceKind
+    command: tuple[str, ...] = ()
+    """For the power: what takes it, run where the agent is."""
+    confirm: tuple[str, ...] = ()
+    """For the power: what succeeds only when it is off. Without it the fence is never confirmed."""
+    timeout_seconds: float = 10.0
+    """Of each step."""
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """One copy of the database, which can serve or follow."""
@@ -35,6 +60,8 @@ class Member:
     port: int = 5432
     data_directory: str = ""
     """Absolute, on `host`."""
+    fences: tuple[MemberFence, ...] = ()
+    """Hard fences, in the order in which they are tried once another member has taken over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +82,16 @@ class ClusterEntry:
     device: str = ""
     """For a virtual address: the network device that takes it."""
     zone: str = ""
-    """For a name: the zone it stands in."""
+    """For a name: the zone it stands in. `address` is then the name, one for each centre."""
+    nameserver: str = ""
+    """For a name: address of the zone's primary name server, which takes dynamic updates (RFC 2136)."""
+    nameserver_port: int = 53
+    key: str = ""
+    """For a name: name of the TSIG key (hmac-sha256) that may update it."""
+    key_file: str = ""
+    """For a name: absolute path of the file with the key's base64 secret, on the machine of the agent."""
+    ttl_seconds: int = 1
+    """For a name: how long a client may keep an answer."""
 
 
 @dataclass(frozen=True, slots=True)

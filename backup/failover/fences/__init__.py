@@ -1,0 +1,1 @@
+"""Hard fences, one file each; see backup.failover.fence."""
