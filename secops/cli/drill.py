@@ -9,12 +9,15 @@ from rich.text import Text as Shown
 
 from backup.drills import Badge
 from secops.cli.options import AsJson
-from secops.cli.run_views import StepLines, exit_code, print_run
+from secops.cli.run_views import RUN_STATES, StepLines, exit_code, print_run
 from secops.cli.tables import console, fill, plain, print_json, table
+from secops.evidence.timings import Timings
+from secops.execution.journal import Run
 from secops.model.text import Text
 from secops.service.drill_reporting import write_report
 from secops.service.drilling import assets_named, badges, due_drills, run_drill
 from secops.service.home import Home, open_home
+from secops.service.packing import timings_of
 from secops.service.running import Ended, Watchers
 from secops.support.clock import local, now
 from secops.support.durations import format_duration
@@ -41,6 +44,10 @@ Due = Annotated[bool, typer.Option("--due", help=say(zh="演练所有到期的�
 Named = Annotated[
     str, typer.Argument(metavar="[ASSET|SYSTEM]", help=say(zh="资产或系统的 id。", en="Id of an asset or system."))
 ]
+OnlyNamed = Annotated[
+    str, typer.Argument(metavar="[ASSET|SYSTEM]", help=say(zh="只看该资产或系统。", en="Only of this asset or system."))
+]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help=say(zh="最多多少次。", en="At most how many."))]
 RunId = Annotated[
     str, typer.Argument(metavar="RUN", help=say(zh="运行 id 或其开头。", en="Id of a run, or its beginning."))
 ]
@@ -99,6 +106,41 @@ def status(as_json: AsJson = False) -> None:
     sys.exit(1 if any(one.failed or one.overdue(moment) for one in every) else 0)
 
 
+@verb.command(
+    "due",
+    help=say(
+        zh="现在该演练的资产,从未成功的在前。退出码 1:有到期的。",
+        en="What is to be drilled now, what never came back first. Exit code 1: something is.",
+    ),
+)
+def due_now(as_json: AsJson = False) -> None:
+    """What `secops drill run --due` would drill."""
+    with open_home() as home:
+        due = due_drills(home, now())
+    if as_json:
+        print_json([_badge_facts(one) for one in due])
+    elif due:
+        made = table("", *(say(zh=zh, en=en) for zh, en in _DUE_HEADS))
+        console().print(fill(made, (_due_row(one) for one in due)))
+    else:
+        console().print(say(zh="没有到期的演练。", en="No drill is due."))
+    sys.exit(1 if due else 0)
+
+
+@verb.command("list", help=say(zh="做过的演练,新的在前。", en="The drills that were run, newest first."))
+def list_drills(name: OnlyNamed = "", limit: Limit = 50, as_json: AsJson = False) -> None:
+    """Of an asset or a system when one is named."""
+    with open_home() as home:
+        wanted = set(_ids(home, name)) if name else None
+        found = [run for run in home.journal.drills(10_000 if wanted else limit) if _of(run, wanted)][:limit]
+        rows = [(one, timings_of(home, one)) for one in found]
+    if as_json:
+        print_json([_drill_facts(one, timings) for one, timings in rows])
+        return
+    made = table("", *(say(zh=zh, en=en) for zh, en in _LIST_HEADS))
+    console().print(fill(made, (_drill_row(one, timings) for one, timings in rows)))
+
+
 @verb.command(help=say(zh="再出具一次演练报告。", en="Write the report of a drill again."))
 def report(run: RunId, output: Folder = None) -> None:
     """HTML and Word, in Chinese and English. Files that are there are not overwritten."""
@@ -141,6 +183,45 @@ def _badge_facts(badge: Badge) -> dict[str, object]:
         "overdue": badge.overdue(moment),
         "due": badge.due,
         "changed": badge.changed,
+    }
+
+
+_DUE_HEADS = (("资产", "asset"), ("系统", "system"), ("应于此前完成", "was due"), ("周期", "every"))
+_LIST_HEADS = (
+    ("运行", "run"),
+    ("资产", "asset"),
+    ("开始", "started"),
+    ("状态", "state"),
+    ("RTO", "RTO"),
+    ("RPO", "RPO"),
+)
+
+
+def _due_row(badge: Badge) -> tuple[object, ...]:
+    due = local(badge.due) if badge.due else say(zh="从未成功", en="never came back")
+    return badge.asset, badge.system, due, format_duration(badge.policy.drill_every)
+
+
+def _of(run: Run, assets: set[str] | None) -> bool:
+    return assets is None or run.inputs["values"].get("asset") in assets
+
+
+def _drill_row(run: Run, timings: Timings) -> tuple[object, ...]:
+    spans = (format_duration(round(one.total_seconds(), 1)) if one else "–" for one in (timings.rto, timings.rpo))
+    asset = run.inputs["values"].get("asset", "–")
+    meaning, style = RUN_STATES[run.state]
+    return run.id, asset, local(run.started), Shown(tell(meaning), style=style), *spans
+
+
+def _drill_facts(run: Run, timings: Timings) -> dict[str, object]:
+    return {
+        "run": run.id,
+        "asset": run.inputs["values"].get("asset"),
+        "started": run.started,
+        "state": run.state,
+        "because": run.because,
+        "rto_seconds": timings.rto.total_seconds() if timings.rto else None,
+        "rpo_seconds": timings.rpo.total_seconds() if timings.rpo else None,
     }
 
 

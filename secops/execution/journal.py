@@ -194,6 +194,10 @@ class Journal:
         """The newest runs first."""
         return self._runs("order by started desc, run limit ?", (limit,))
 
+    def drills(self, limit: int = 50) -> Sequence[Run]:
+        """The newest drills first, ended or not."""
+        return self._runs("where mode = ? order by started desc, run limit ?", (Mode.DRILL.value, limit))
+
     def triggered(self, trigger: str) -> Run | None:
         """The newest run that this trigger began."""
         found = self._runs("where trigger = ? order by started desc, run limit 1", (trigger,))
