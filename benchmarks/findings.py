@@ -120,13 +120,22 @@ def build(path: Path, number: int) -> None:
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA cache_size = -262144")
     made = findings(number)
+    started, done = time.perf_counter(), 0
     while batch := list(islice(made, 20_000)):
         with connection:
             write_findings(connection, batch)
+        done += len(batch)
+        if done % 100_000 == 0 or done == number:
+            note(f"{done:,} of {number:,} findings written, {done / (time.perf_counter() - started):,.0f}/s")
     with connection:
         connection.executemany("INSERT INTO contents VALUES (?, ?)", _contents(number))
         connection.executemany("INSERT INTO observations VALUES (?, ?, ?, ?, ?, ?)", _observations(number * OBSERVED))
     connection.close()
+
+
+def note(text: str) -> None:
+    """Progress, and what is known by now."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def _contents(number: int) -> Iterator[tuple[str, bytes]]:
@@ -194,6 +203,9 @@ def ask(path: Path) -> dict[str, object]:
         for name, make in (("page", pages), ("search", searches)):
             texts = [make(chance) for _ in range(ROUNDS)]
             pairs = [_asked(store, parse(text), number % 2 == 1) for number, text in enumerate(texts)]
+            note(
+                f"{name}: {len(pairs)} asked for, p95 {statistics.quantiles([wall for wall, _ in pairs], n=20)[-1]:.1f} ms"
+            )
             times = [wall for wall, _ in pairs]
             told[f"{name}_processor_p95"] = statistics.quantiles([processor for _, processor in pairs], n=20)[-1]
             told[f"{name}_p50"] = statistics.median(times)
@@ -293,15 +305,23 @@ def main(number: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "findings.sqlite"
         imported = recording(Path(folder))
+        rate = imported["bare"] / imported["record"]
+        note(
+            f"{IMPORTED:,} findings recorded in {imported['record']:.1f} s of the processor, {rate:.2f} of bare upserts"
+        )
         report = importing(Path(folder))
+        per_second = {name: IMPORTED / seconds for name, seconds in report.items()}
+        note(
+            f"{IMPORTED:,} findings imported: "
+            + ", ".join(f"{name} {each:,.0f}/s" for name, each in per_second.items())
+        )
         build(path, number)
         size = path.stat().st_size / number
+        note(_title(number, size))
         # As a module: a script's own folder comes first, and a benchmark there has the name of our package of copies.
-        command = [sys.executable, "-m", "benchmarks.findings", "--ask", path]
-        asked = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+        command = [sys.executable, "-m", "benchmarks.findings", "--ask", str(path)]
+        asked = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     told = json.loads(asked.stdout)
-    rate = imported["bare"] / imported["record"]
-    per_second = {name: IMPORTED / seconds for name, seconds in report.items()}
     slowest = min(per_second.values())
     rows = [
         ("list page, p95", told["page_p95"], "ms", MOST_PAGE_MS, told["page_p95"] < MOST_PAGE_MS),

@@ -19,6 +19,7 @@ from secops.cli.finding_words import (
 from secops.cli.tables import console, facts, fill, plain, table
 from secops.model.acceptance import Acceptance
 from secops.model.finding import Deadline, Finding, State
+from secops.model.finding_names import both
 from secops.model.text import Text
 from secops.store.event import Event
 from secops.store.finding_store import CoverageRow
@@ -102,7 +103,10 @@ def print_finding(
         (say(zh="程度", en="severity"), severity_word(weakness.severity)),
         (say(zh="状态", en="state"), f"{tell(STATES[found.state])} ({found.state.value}), {local(found.state_since)}"),
         (say(zh="版本", en="revision"), found.revision),
-        (say(zh="可转到", en="may go to"), ", ".join(state.value for state in State if allowed(found.state, state))),
+        (
+            say(zh="可转到", en="may go to"),
+            ", ".join(_to_type(state) for state in State if allowed(found.state, state)),
+        ),
         (say(zh="系统", en="system"), found.system),
         (say(zh="资产", en="asset"), found.asset),
         (say(zh="规则", en="rule"), weakness.rule),
@@ -116,6 +120,11 @@ def print_finding(
         *((say(zh="检查", en="check"), _last_went(row)) for row in covered),
     ]
     console().print(facts(tell(weakness.title), pairs))
+
+
+def _to_type(state: State) -> str:
+    """A state that somebody may want to give to a command."""
+    return say(zh=both(state), en=state.value)
 
 
 def _standing(found: Finding, parts: Sequence[Finding], acceptance: Acceptance | None) -> Iterator[tuple[str, object]]:

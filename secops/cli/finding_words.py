@@ -4,28 +4,16 @@ from rich.text import Text as Shown
 
 from secops.cli.tables import plain
 from secops.model.finding import Severity, State
+from secops.model.finding_names import SEVERITY_NAMES, STATE_NAMES
 from secops.model.outcome import Outcome
 from secops.model.text import Text
 from secops.support.language import say, tell
 
 SEVERITIES = {
-    Severity.INFO: (Text("提示", "info"), "dim"),
-    Severity.LOW: (Text("低", "low"), "cyan"),
-    Severity.MEDIUM: (Text("中", "medium"), "yellow"),
-    Severity.HIGH: (Text("高", "high"), "red"),
-    Severity.CRITICAL: (Text("严重", "critical"), "bold white on red"),
+    severity: (SEVERITY_NAMES[severity], style)
+    for severity, style in zip(Severity, ("dim", "cyan", "yellow", "red", "bold white on red"), strict=True)
 }
-STATES = {
-    State.NEW: Text("新发现", "new"),
-    State.TRIAGED: Text("已研判", "triaged"),
-    State.IN_PROGRESS: Text("整改中", "in progress"),
-    State.PENDING_VERIFICATION: Text("待复测", "pending verification"),
-    State.RESOLVED: Text("已解决", "resolved"),
-    State.FALSE_POSITIVE: Text("误报", "false positive"),
-    State.RISK_ACCEPTED: Text("接受风险", "risk accepted"),
-    State.OUT_OF_SCOPE: Text("不在范围", "out of scope"),
-    State.REOPENED: Text("重新打开", "reopened"),
-}
+STATES = STATE_NAMES
 OUTCOMES: dict[Outcome | None, tuple[Text, str]] = {
     Outcome.TESTED_CLEAN: (Text("已测无问题", "tested clean"), "green"),
     Outcome.FOUND: (Text("有发现", "found"), "red"),

@@ -15,10 +15,11 @@ from secops.model.acceptance import Acceptance, Standing
 from secops.model.city import Asset, Level, System
 from secops.model.decision import Decision
 from secops.model.finding import Deadline, Finding, Severity, State
+from secops.model.finding_names import SEVERITY_NAMES
 from secops.model.text import Text
 from secops.sla.calendar import Calendar
 from secops.sla.deadline import deadline_from, marks_passed, told, worked_out
-from secops.sla.exposure import Exposure, exposure_of
+from secops.sla.exposure import EXPOSURE_NAMES, Exposure, exposure_of
 from secops.sla.policy import SlaPolicy
 from secops.store.acceptances import covers, scope_of
 from secops.store.edits import Accept, Edit, EndAcceptance, SetDeadline
@@ -206,7 +207,7 @@ class Times:
         if days is None:
             return None, Text("提示级的发现没有整改期限", "what is but a hint has no deadline")
         because = Text(
-            f"{level.value} 级系统、{severity.value}、{exposure.value}:{days:g} 个工作日",
+            f"{level.value} 级系统、严重程度“{SEVERITY_NAMES[severity].zh}”、{EXPOSURE_NAMES[exposure].zh}:{days:g} 个工作日",
             f"level {level.value}, {severity.value}, {exposure.value}: {days:g} business days",
         )
         known = finding.deadline

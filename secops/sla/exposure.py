@@ -38,6 +38,13 @@ class Exposure(StrEnum):
     INTERNAL = "internal"
 
 
+EXPOSURE_NAMES = {
+    Exposure.INTERNET: Text("互联网可达", "internet"),
+    Exposure.EXTRANET: Text("政务外网可达", "extranet"),
+    Exposure.INTERNAL: Text("仅内网可达", "internal"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Networks:
     """How addresses tell exposures apart."""

@@ -14,6 +14,7 @@ from functools import lru_cache
 from secops.model.acceptance import Acceptance, Standing
 from secops.model.decision import Decision
 from secops.model.finding import Finding, Severity
+from secops.model.finding_names import SEVERITY_NAMES
 from secops.model.text import Text
 from secops.store.merge import present
 from secops.store.query import Comparison, Condition, Equals, Query, Range, all_of, matches, parts_of
@@ -160,7 +161,7 @@ def _outside(acceptance: Acceptance, scope: Condition, finding: Finding) -> Text
         )
     if severity.rank > acceptance.up_to.rank:
         return Text(
-            f"{finding.id} 的严重程度为 {severity.value},风险接受 {id} 只到 {acceptance.up_to.value}",
+            f"{finding.id} 的严重程度为“{SEVERITY_NAMES[severity].zh}”,风险接受 {id} 只到“{SEVERITY_NAMES[acceptance.up_to].zh}”",
             f"{finding.id} is of severity {severity.value}; risk acceptance {id} goes up to {acceptance.up_to.value}",
         )
     if finding.weakness.exploited and not covers_exploited(scope):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from secops.model.finding import Deadline, Finding, State, WeaknessClass, finding_id
+from secops.model.finding_names import STATE_NAMES
 from secops.model.text import Text
 from secops.store.event import Event
 from secops.store.life_cycle import acceptable, require_allowed
@@ -106,7 +107,7 @@ class Accept(Edit):
         if not acceptable(finding.state):
             raise ForbiddenTransition(
                 Text(
-                    f"发现 {finding.id} 的状态为 {finding.state.value},只有未关闭的才能接受风险",
+                    f"发现 {finding.id} 的状态为“{STATE_NAMES[finding.state].zh}”,只有未关闭的才能接受风险",
                     f"finding {finding.id} is {finding.state.value}; the risk of an open one alone is accepted",
                 )
             )
@@ -337,7 +338,7 @@ def _changed_meanwhile(finding: Finding, revision: int) -> Conflict:
     if revision > finding.revision:
         return Conflict(
             Text(
-                f"发现 {finding.id} 没有第 {revision} 版:现为第 {finding.revision} 版、状态 {finding.state.value};"
+                f"发现 {finding.id} 没有第 {revision} 版:现为第 {finding.revision} 版、状态“{STATE_NAMES[finding.state].zh}”;"
                 "请重新查看后再改",
                 f"finding {finding.id} has no revision {revision} yet: it is at revision {finding.revision} in state "
                 f"{finding.state.value}; look at it again first",
@@ -345,7 +346,7 @@ def _changed_meanwhile(finding: Finding, revision: int) -> Conflict:
         )
     return Conflict(
         Text(
-            f"发现 {finding.id} 已被改动:现为第 {finding.revision} 版、状态 {finding.state.value},"
+            f"发现 {finding.id} 已被改动:现为第 {finding.revision} 版、状态“{STATE_NAMES[finding.state].zh}”,"
             f"而您看到的是第 {revision} 版;请重新查看后再改",
             f"finding {finding.id} was changed meanwhile: it is at revision {finding.revision} in state "
             f"{finding.state.value}, you saw revision {revision}; look at it again first",

@@ -1,6 +1,8 @@
 """One drain of an outbox: chunk after chunk, each merged while the one before it is on its way.
 
-The events of a chunk are written behind its findings, along with the next chunk; then the chunk is struck off.
+A chunk takes off the moment that all of the one before it is known to be written; what follows from that answer is
+worked out while the next one flies. The events of a chunk are written behind its findings, along with the chunk after
+next; then the chunk is struck off.
 """
 
 import gc
@@ -66,8 +68,6 @@ class _Chunk:
     """Events to be written."""
     places: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """By id, the entries that evaluated them."""
-    foreseen: dict[str, tuple[Note, list[Job]]] = field(default_factory=dict)
-    """What is to be written for a note."""
     apart: bool = False
     """Whether one of several entries is not to be taken: it is to be found out which."""
 
@@ -86,13 +86,24 @@ class _Try:
 
 
 @dataclass(slots=True)
+class _Landed:
+    """A chunk whose findings are written, and what is to be written behind them."""
+
+    chunk: _Chunk
+    events: list[Job]
+
+
+@dataclass(slots=True)
 class _Flight:
-    """A try on its way, behind it the events of the chunk before."""
+    """A try on its way, behind it the events of chunks before."""
 
     tried: _Try
     results: "Future[list[Result]]"
-    before: _Chunk | None
-    events: list[Job]
+    behind: list[_Landed]
+
+    def all_well(self) -> bool:
+        """Wait until it is down; whether nothing of it stands in the way of what comes after."""
+        return not self.tried.groups and all(result.status is Status.OK for result in self.results.result())
 
 
 class Drain:
@@ -121,6 +132,8 @@ class Drain:
         self._told = told
         self._sent = sent
         self._flight: _Flight | None = None
+        self._behind: list[_Landed] = []
+        """In their order, chunks whose events have not taken off."""
 
     def run(self) -> None:
         """Raises Incomplete when the server does not let us finish; what was done until then stays done."""
@@ -144,14 +157,9 @@ class Drain:
                 self._arrive()
             chunk, picture = self._prepare(entries, exactly)
             if self._flight and _meet(self._course, self._flight.tried, entries, picture):
-                before = self._land()
-                self._launch(self._merged(chunk, picture, exactly), before)
-            else:
-                # Merged and encoded while the one before is still under way.
-                ready = self._merged(chunk, picture, exactly)
-                if self._flight:
-                    self._foresee(self._flight)
-                self._launch(ready, self._land())
+                self._land()
+            # Else merged and encoded while the one before is still under way.
+            self._take_off(self._merged(chunk, picture, exactly))
         self._arrive()
 
     def _next(self, at: int) -> list[Entry]:
@@ -179,42 +187,51 @@ class Drain:
         tried = self._try(chunk, chunk.entries, picture)
         return tried, [packed(action) for action in self._actions(tried)]
 
-    def _launch(self, ready: tuple[_Try, list[Action]], before: _Chunk | None) -> None:
-        """Let the wire do the rest, along with the events of the chunk before."""
-        tried, actions = ready
-        events = self._events(before) if before else []
-        actions += [job.action for job in events]
-        self._flight = _Flight(tried, self._wire.submit(self._course.sender.send, actions), before, events)
+    def _take_off(self, ready: tuple[_Try, list[Action]]) -> None:
+        """Behind the one that flies: at once when that one is written, else after whatever stood in its way."""
+        before = self._flight
+        if before and not before.all_well():
+            self._land()
+            before = None
+        self._launch(*ready)
+        if before:
+            self._unload(before)
 
-    def _foresee(self, flight: _Flight) -> None:
-        """Encode the events that there will be when all goes well."""
-        for one in flight.tried.findings:
-            for note in one.notes:
-                flight.tried.chunk.foreseen[note.id] = (note, self._jobs_of(note))
+    def _launch(self, tried: _Try, actions: list[Action]) -> None:
+        """Let the wire do the rest, along with the events that wait."""
+        behind, self._behind = self._behind, []
+        actions += [job.action for landed in behind for job in landed.events]
+        self._flight = _Flight(tried, self._wire.submit(self._course.sender.send, actions), behind)
 
-    def _land(self) -> _Chunk | None:
-        """What flies is written, whatever stood in the way, but for its events; the chunk before it is struck off."""
-        flight = self._flight
-        if flight is None:
-            return None
+    def _land(self) -> None:
+        """What flies is written, whatever stood in the way, but for its events."""
+        flight, self._flight = self._flight, None
+        if flight:
+            wait([flight.results])
+            self._unload(flight)
+
+    def _unload(self, flight: _Flight) -> None:
+        """Of one that is down: the chunks whose events it brought are struck off, its own events are to follow."""
         results = flight.results.result()
-        self._flight = None
-        count = len(results) - len(flight.events)
-        if flight.before:
-            self._written_events(flight.before, flight.events, results[count:])
-            self._strike_off(flight.before)
+        count = len(results) - sum(len(landed.events) for landed in flight.behind)
+        mine, results = results[:count], results[count:]
+        for landed in flight.behind:
+            count = len(landed.events)
+            self._written_events(landed.chunk, landed.events, results[:count])
+            self._strike_off(landed.chunk)
+            results = results[count:]
         chunk = flight.tried.chunk
-        again = self._taken(flight.tried, results[:count])
-        self._once_more(chunk, again)
-        return chunk
+        self._once_more(chunk, self._taken(flight.tried, mine))
+        self._behind.append(_Landed(chunk, self._events(chunk)))
 
     def _arrive(self) -> None:
-        """Land, and strike that off as well."""
-        chunk = self._land()
-        if chunk:
-            events = self._events(chunk)
-            self._written_events(chunk, events, self._course.sender.send([job.action for job in events]))
-            self._strike_off(chunk)
+        """Land, and strike everything off."""
+        self._land()
+        for landed in self._behind:
+            sent = self._course.sender.send([job.action for job in landed.events])
+            self._written_events(landed.chunk, landed.events, sent)
+            self._strike_off(landed.chunk)
+        self._behind = []
 
     # --- one try
 
@@ -278,11 +295,7 @@ class Drain:
     def _events(self, chunk: _Chunk) -> list[Job]:
         """What a chunk writes behind its findings: events, the audit of edits, when its places were evaluated."""
         jobs = [self._place_job(id, by) for id, by in chunk.places.items() if self._place_changed(id)]
-        for note in chunk.notes.values():
-            foreseen, made = chunk.foreseen.get(note.id, (None, []))
-            # What was merged once more may have made another event of that number.
-            jobs += made if foreseen is note else self._jobs_of(note)
-        return jobs
+        return [*jobs, *(job for note in chunk.notes.values() for job in self._jobs_of(note))]
 
     def _place_changed(self, id: str) -> bool:
         marked = self._course.places[id]

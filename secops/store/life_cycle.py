@@ -7,6 +7,7 @@ that ends (secops/store/acceptances.py), never by one who moves a finding.
 """
 
 from secops.model.finding import State
+from secops.model.finding_names import STATE_NAMES, both
 from secops.model.text import Text
 from secops.store.refusals import ForbiddenTransition
 
@@ -55,17 +56,17 @@ def require_allowed(from_: State, to: State) -> None:
     """Raises ForbiddenTransition, which lists what is allowed, unless a person may move a finding so."""
     if allowed(from_, to):
         return
-    choices = ", ".join(state.value for state in State if allowed(from_, state))
+    leads_to = [state for state in State if allowed(from_, state)]
     hint_zh, hint_en = "", ""
     if to is State.RISK_ACCEPTED and from_.open:
         hint_zh = "接受风险须两人同意:请用 findings accept 申请;"
         hint_en = "two people accept a risk: ask for it with `findings accept`; "
     if to is State.RESOLVED:
-        hint_zh = "只有不再发现它的一次成功扫描才能得出“已解决”:请先转为 pending_verification,再扫描;"
+        hint_zh = f"只有不再发现它的一次成功扫描才能得出“已解决”:请先转为{both(State.PENDING_VERIFICATION)},再扫描;"
         hint_en = "only a scan that no longer finds it resolves a finding: move it to pending_verification and scan; "
     raise ForbiddenTransition(
         Text(
-            f"不能从 {from_.value} 转到 {to.value};{hint_zh}允许转到:{choices}",
-            f"cannot go from {from_.value} to {to.value}; {hint_en}allowed: {choices}",
+            f"不能从“{STATE_NAMES[from_].zh}”转到“{STATE_NAMES[to].zh}”;{hint_zh}允许转到:{'、'.join(map(both, leads_to))}",
+            f"cannot go from {from_.value} to {to.value}; {hint_en}allowed: {', '.join(leads_to)}",
         )
     )

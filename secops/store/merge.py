@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from secops.model.finding import Deadline, Finding, Severity, State, Weakness, finding_id
+from secops.model.finding_names import SEVERITY_NAMES
 from secops.model.outcome import Evaluation
 from secops.model.text import Text
 from secops.store.event import Event, Recorded
@@ -257,7 +258,7 @@ def _worse(before: Weakness, after: Weakness) -> Text | None:
     """Why a risk that was accepted must be judged again; None when it need not."""
     if after.severity.rank > before.severity.rank:
         return Text(
-            f"风险接受终止:严重程度由 {before.severity.value} 升为 {after.severity.value}",
+            f"风险接受终止:严重程度由“{SEVERITY_NAMES[before.severity].zh}”升为“{SEVERITY_NAMES[after.severity].zh}”",
             f"the risk was accepted at severity {before.severity.value}; it is {after.severity.value} now",
         )
     if after.exploited and not before.exploited:

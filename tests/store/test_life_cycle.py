@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 
 from secops.model.finding import State
+from secops.model.finding_names import STATE_NAMES
 from secops.store.life_cycle import acceptable, allowed, allowed_by_scan, require_allowed, when_not_found, when_seen
 from secops.store.refusals import ForbiddenTransition
 from secops.support import language
@@ -88,9 +89,11 @@ def test_nobody_accepts_a_risk_alone() -> None:
 def test_a_refusal_lists_what_is_allowed_in_both_languages(start: State, end: State) -> None:
     with pytest.raises(ForbiddenTransition) as refusal:
         require_allowed(start, end)
-    choices = ", ".join(state.value for state in State if (start, state) in pairs(BY_HAND))
-    assert refusal.value.text.en.endswith(f"allowed: {choices}")
-    assert refusal.value.text.zh.endswith(f"允许转到:{choices}")
+    choices = [state for state in State if (start, state) in pairs(BY_HAND)]
+    assert refusal.value.text.en.endswith(f"allowed: {', '.join(choices)}")
+    # Called by its name, and by the word that a command takes.
+    named = "、".join(f"{STATE_NAMES[state].zh}({state})" for state in choices)
+    assert refusal.value.text.zh.endswith(f"允许转到:{named}")
     assert ("scan;" in refusal.value.text.en) == (end is State.RESOLVED)
 
 
@@ -114,7 +117,7 @@ def test_seen_means_open_unless_judged_away_and_not_found_means_closed() -> None
 def test_the_refusal_speaks_the_readers_language() -> None:
     language.choose("zh")
     try:
-        with pytest.raises(ForbiddenTransition, match="不能从 new 转到 resolved"):
+        with pytest.raises(ForbiddenTransition, match="不能从“新发现”转到“已解决”"):
             require_allowed(State.NEW, State.RESOLVED)
     finally:
         language.choose(None)
