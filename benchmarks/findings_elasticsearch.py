@@ -156,7 +156,7 @@ def measure(url: str, folder: Path, number: int, turn: int) -> dict[str, tuple[i
 
 def main(number: int) -> int:
     """Measure, print the table and the summary."""
-    with running_elasticsearch() as server, tempfile.TemporaryDirectory() as folder:
+    with running_elasticsearch(measured=True) as server, tempfile.TemporaryDirectory() as folder:
         # Ours is first in each turn: without this a server that still compiles itself would be measured along with it.
         measure(server.url, Path(folder), number // 3, ROUNDS)
         turns = [measure(server.url, Path(folder), number, turn) for turn in range(ROUNDS)]

@@ -70,9 +70,12 @@ def available() -> bool:
 
 
 @contextmanager
-def running_elasticsearch(*, secured: bool = False) -> Iterator[Server]:
-    """Keep a server running in a folder of its own; secured, it speaks TLS and asks for a login."""
-    with _running(1, secured, heap_megabytes=512) as server:
+def running_elasticsearch(*, secured: bool = False, measured: bool = False) -> Iterator[Server]:
+    """Keep a server running in a folder of its own; secured, it speaks TLS and asks for a login.
+
+    `measured`: it makes itself as fast as it can, which pays when it is to work for minutes.
+    """
+    with _running(1, secured, heap_megabytes=512, measured=measured) as server:
         yield server
 
 
@@ -152,7 +155,7 @@ class _Place:
 
 
 @contextmanager
-def _running(count: int, secured: bool, heap_megabytes: int) -> Iterator[Server]:
+def _running(count: int, secured: bool, heap_megabytes: int, measured: bool = False) -> Iterator[Server]:
     assert available(), MISSING
     _sweep()
     with ExitStack() as stack:
@@ -162,7 +165,7 @@ def _running(count: int, secured: bool, heap_megabytes: int) -> Iterator[Server]
             authority = _install(place, places, secured)
         nodes = []
         for place in places:
-            process = _start(place, heap_megabytes)
+            process = _start(place, heap_megabytes, measured)
             node = Node(f"http{'s' * secured}://127.0.0.1:{place.port}", process.pid, place.folder / "output")
             nodes.append(node)
             stack.callback(_stop, node, process)
@@ -249,11 +252,14 @@ def _settings(place: _Place, all_places: list[_Place]) -> dict[str, object]:
     }
 
 
-def _environment(place: _Place, heap_megabytes: int) -> dict[str, str]:
+def _environment(place: _Place, heap_megabytes: int, measured: bool = False) -> dict[str, str]:
     java = Path(str(shutil.which("java"))).resolve().parents[1]
     kept = {"PATH": os.environ["PATH"], "HOME": str(place.folder), "ES_TMPDIR": str(place.folder / "tmp")}
-    heap = f"-Xms{heap_megabytes}m -Xmx{heap_megabytes}m"
-    return kept | {"ES_JAVA_HOME": str(java), "ES_JAVA_OPTS": heap, "LC_ALL": "C.UTF-8"}
+    options = f"-Xms{heap_megabytes}m -Xmx{heap_megabytes}m"
+    if not measured:
+        # Of a server that lives for a minute or two half of the work is the second compiler's, in vain.
+        options += " -XX:TieredStopAtLevel=1"
+    return kept | {"ES_JAVA_HOME": str(java), "ES_JAVA_OPTS": options, "LC_ALL": "C.UTF-8"}
 
 
 def _give_away(place: _Place) -> None:
@@ -266,14 +272,14 @@ def _give_away(place: _Place) -> None:
         os.chown(path, _NOBODY, _NOBODY)
 
 
-def _start(place: _Place, heap_megabytes: int) -> "subprocess.Popen[bytes]":
+def _start(place: _Place, heap_megabytes: int, measured: bool = False) -> "subprocess.Popen[bytes]":
     identity: dict[str, Any] = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
     with (place.folder / "output").open("wb") as output:
         return subprocess.Popen(
             # Ends with us also when we are killed: its starter takes the server proper along.
             ["setpriv", "--pdeathsig", "TERM", str(place.home / "bin" / "elasticsearch")],
             cwd=place.folder,
-            env=_environment(place, heap_megabytes),
+            env=_environment(place, heap_megabytes, measured),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
