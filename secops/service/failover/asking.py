@@ -60,7 +60,9 @@ async def ask(followed: Watching, wish: Wish, patience_seconds: float, on_told: 
     nobody leads, or when what was begun is not done by then: it goes on without us.
     """
     loop = asyncio.get_running_loop()
-    began = loop.time()
+    began, stands = loop.time(), followed.view.published
+    if wish.kind is WishKind.ADOPT and stands:
+        return Done(wish.id, stands.version.epoch, stands.primary, 0.0, followed.view.because)
     await place(followed, wish)
     seen, said = 0, ""
     while True:
@@ -93,6 +95,8 @@ def _ended(view: View, wish: Wish) -> Published | None:
         )
     report = view.fresh_of(wish.target)
     if report is None or not is_serving(published, report):
+        return None
+    if wish.kind is WishKind.ADOPT and not published.promotable:
         return None
     led = any(one.report.entry_leads_to == wish.target for one in view.reports.values())
     return published if led or not view.cluster.entries else None
