@@ -6,6 +6,7 @@ host would have and these have not is a systemd: a small `systemctl` starts what
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -78,7 +79,7 @@ def start(name):
     command = re.search("^ExecStart=(.*)$", text, re.M)[1].replace("%i", instance)
     argv = [word for part in shlex.split(command) for word in expand(part, environment)]
     if user := re.search("^User=(.*)$", text, re.M):
-        argv = ["runuser", "-u", user[1], "--", *argv]
+        argv = ["setpriv", f"--reuid={{user[1]}}", f"--regid={{user[1]}}", "--init-groups", "--", *argv]
     environment.pop("DAEMON_ARGS", None)
     PIDS.mkdir(exist_ok=True)
     with open(f"/var/log/{{name}}.log", "ab") as log:
@@ -131,6 +132,10 @@ class Host:
         return subprocess.run(
             [*self.inside, "sh", "-euc", script], capture_output=True, text=True, timeout=seconds, env=environment
         )
+
+    def end(self) -> None:
+        """As if its power were cut."""
+        os.kill(self.pid, signal.SIGKILL)
 
     @property
     def inside(self) -> tuple[str, ...]:

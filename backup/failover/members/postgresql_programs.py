@@ -5,9 +5,11 @@ set -eu
 data=$1
 shift
 owner=$(stat -c %u -- "$data") group=$(stat -c %g -- "$data")
+# With the owner's other groups: Debian's server reads its TLS key as one of `ssl-cert`.
+if id -un -- "$owner" >/dev/null 2>&1; then groups=--init-groups; else groups=--clear-groups; fi
 as_owner() {
     if [ "$(id -u)" = 0 ] && [ "$owner" != 0 ]; then
-        setpriv --reuid="$owner" --regid="$group" --clear-groups -- "$@"
+        setpriv --reuid="$owner" --regid="$group" "$groups" -- "$@"
     else "$@"; fi
 }
 kept=$data.kept
