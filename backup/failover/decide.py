@@ -10,8 +10,18 @@ from backup.failover import safety
 from backup.failover.failing import failing
 from backup.failover.protecting import protecting
 from backup.failover.publishing import Ruling, adopted, publish, stay, taken_over
-from backup.failover.situation import MemberState, Order, OrderKind, Plan, Published, Situation, WishKind
-from backup.failover.suspicion import is_serving, report_of
+from backup.failover.situation import (
+    MemberState,
+    Order,
+    OrderKind,
+    Plan,
+    Published,
+    Report,
+    Situation,
+    Version,
+    WishKind,
+)
+from backup.failover.suspicion import highest_seen, is_serving, report_of
 from backup.failover.wishes import asked, declared_disaster, mistrusted, standing
 from secops.model.text import Text
 
@@ -26,13 +36,27 @@ def decide(situation: Situation) -> Ruling:
         )
     if ruling := declared_disaster(situation):
         return ruling
-    published = situation.published
+    published, highest = situation.published, highest_seen(situation)
+    if not safety.is_current(published, highest):
+        return _outdated(published, highest)
     if published is None:
         return _adopting(situation)
     for question in _QUESTIONS:
         if ruling := question(situation, published):
             return ruling
     return mistrusted(situation, published) or _steady(situation, published)
+
+
+def _outdated(published: Published | None, highest: Version) -> Ruling:
+    """The store forgot, as one does that was restored or forced: whom it lists may have been struck off since."""
+    stands = published.version if published else Version()
+    here, seen = f"{stands.epoch}.{stands.number}", f"{highest.epoch}.{highest.number}"
+    return stay(
+        Plan.STUCK,
+        f"协调存储中的发布 {here} 旧于已有人读到的 {seen}:存储曾退回旧状态,不据此决定;须由两人宣告",
+        f"the store holds publication {here}, and {seen} was read before: it was put back to an older state, and nothing is "
+        "decided on it; two people must declare",
+    )
 
 
 def _adopting(situation: Situation) -> Ruling:
@@ -61,18 +85,25 @@ def _unfinished(situation: Situation, published: Published) -> Ruling | None:
         return None
     report, status = heard.report, heard.report.member
     if report.obeyed.epoch < published.version.epoch or status is None or status.state is not MemberState.STANDBY:
-        return None if _had_begun(published) else _under_way(published)
+        return None if _had_begun(published, report) else _under_way(published, report)
     if not safety.has_renounced(published, report):
-        return _under_way(published)
+        return _under_way(published, report)
     return _turning_back(situation, published)
 
 
-def _had_begun(published: Published) -> bool:
+def _had_begun(published: Published, report: Report) -> bool:
     """It served in this epoch before: whatever is wrong now is a failure, not a beginning."""
-    return bool(published.names)
+    standby = report.member is not None and report.member.state is MemberState.STANDBY
+    return bool(published.names) or (report.primary_epoch == published.version.epoch and not standby)
 
 
-def _under_way(published: Published) -> Ruling:
+def _under_way(published: Published, report: Report) -> Ruling:
+    if report.stuck:
+        return stay(
+            Plan.STUCK,
+            f"{published.primary} 不能接任第 {published.version.epoch} 任,须由人决定",
+            f"{published.primary} cannot take over in epoch {published.version.epoch}: a person must decide",
+        )
     zh = f"第 {published.version.epoch} 任主库 {published.primary} 正在接任"
     return stay(Plan.WAIT, zh, f"{published.primary} is taking over in epoch {published.version.epoch}")
 

@@ -14,6 +14,7 @@ from backup.failover.situation import (
     OrderKind,
     Post,
     Published,
+    Seen,
     Version,
 )
 from secops.model.decision import Decision
@@ -60,8 +61,7 @@ def _serve(post: Post, published: Published, status: MemberStatus) -> Deed:
         return _restart(post, published)
     if status.state is MemberState.STANDBY:
         return _take_over(post, published, status)
-    return _nothing(
-        published.version,
+    return _stuck(
         "成员以旧任期的主库身份运行,却被令接任:须由人决定",
         "the member runs as primary of an older epoch and is told to take over: a person must decide",
     )
@@ -82,8 +82,7 @@ def _resume(post: Post, published: Published, status: MemberStatus) -> Deed:
     if status.state is MemberState.STANDBY:
         if published.order.kind is OrderKind.DISASTER:
             return _take_over(post, published, status)
-        return _nothing(
-            published.version,
+        return _stuck(
             "已成备库,不能就地恢复服务:须由人决定",
             "it is a standby by now and cannot resume: a person must decide",
         )
@@ -99,8 +98,7 @@ def _restart(post: Post, published: Published) -> Deed:
     """Its process is gone. While another can take over, that one is given the time to."""
     policy = post.policy
     if post.memory.restarts >= policy.most_restarts:
-        return _nothing(
-            published.version,
+        return _stuck(
             f"已重启 {post.memory.restarts} 次,不再重试:须由人决定",
             f"started again {post.memory.restarts} times, no more: a person must decide",
         )
@@ -118,7 +116,8 @@ def _take_over(post: Post, published: Published, status: MemberStatus) -> Deed:
     if post.memory.renounced >= published.version.epoch:
         return _nothing(published.version, "本任期已放弃接任", "it has renounced this epoch")
     if order.kind is OrderKind.SWITCHOVER and not safety.has_handed_over(post, order, status):
-        if post.published_seconds < post.policy.handover_seconds:
+        patience = post.policy.handover_seconds if order.proven else post.policy.unproven_handover_seconds
+        if post.published_seconds < patience:
             return _nothing(
                 published.version, f"等待 {order.before} 有序停止", f"waiting for {order.before} to stop in order"
             )
@@ -166,7 +165,7 @@ def _stand_by(post: Post, published: Published, status: MemberStatus, name: str)
             f"shall follow {published.primary}",
             member=published.primary,
         )
-    if status.state is MemberState.STANDBY and post.down_seconds < post.policy.follow_patience_seconds:
+    if status.state is MemberState.STANDBY and not _has_waited(post, published):
         return _nothing(
             published.version, f"等待接上 {published.primary}", f"waiting for {published.primary} to be reached"
         )
@@ -177,6 +176,13 @@ def _stand_by(post: Post, published: Published, status: MemberStatus, name: str)
         f"rejoins as a standby of {published.primary}",
         member=published.primary,
     )
+
+
+def _has_waited(post: Post, published: Published) -> bool:
+    """It receives nothing though the primary has been in reach for long: a line that has just come back is given time."""
+    sight, patience = post.report.sights.get(published.primary), post.policy.follow_patience_seconds
+    in_reach = sight is not None and sight.seen is Seen.GOOD and sight.seconds >= patience
+    return in_reach and post.down_seconds >= patience
 
 
 def _leave(published: Published, status: MemberStatus, name: str) -> Deed:
@@ -220,6 +226,11 @@ def _act(
 
 def _nothing(version: Version, zh: str, en: str) -> Deed:
     return Decision(Act(ActKind.NOTHING, version), Text(zh, en))
+
+
+def _stuck(zh: str, en: str) -> Deed:
+    """Nothing more can be done here; no publication counts as obeyed by that."""
+    return Decision(Act(ActKind.NOTHING, stuck=True), Text(zh, en))
 
 
 _RESUMING = (OrderKind.ADOPT, OrderKind.RETURN, OrderKind.DISASTER)

@@ -14,6 +14,7 @@ from backup.failover.situation import (
     Version,
     Wish,
 )
+from backup.failover.suspicion import highest_seen
 from secops.model.decision import Decision
 from secops.model.text import Text
 
@@ -73,9 +74,11 @@ def declared(situation: Situation, published: Published | None, wish: Wish) -> P
     """A primary by the word of two people, far above all epochs; what the others hold is kept for them to look at."""
     old = published or Published(Version(), "")
     others = tuple(member.name for member in situation.cluster.members if member.name != wish.target)
+    highest = max(old.version, highest_seen(situation))
+    number = max(old.version.number, highest.number) + 1
     return replace(
         taken_over(situation, old, wish.target, Order(OrderKind.DISASTER, before=old.primary), wish),
-        version=Version(safety.declared_epoch(published, situation.policy), old.version.number + 1),
+        version=Version(safety.declared_epoch(highest, situation.policy), number),
         kept_back=others,
     )
 

@@ -72,6 +72,11 @@ def is_no_lower(memory: Memory, version: Version) -> bool:
     return version >= memory.highest
 
 
+def is_current(published: Published | None, highest: Version) -> bool:
+    """The store is not older than what anybody has read of it: what it lists may have been withdrawn."""
+    return (published.version if published else Version()) >= highest
+
+
 def may_stay_primary(published: Published, name: str) -> bool:
     """A primary of an older epoch stops, whoever started it."""
     return name == published.primary
@@ -103,9 +108,14 @@ def declared_by_two(cluster: Cluster, wish: Wish) -> bool:
     return len(set(wish.by)) >= 2 and wish.typed == cluster.id
 
 
-def declared_epoch(published: Published | None, policy: Policy) -> int:
+def declared_epoch(highest: Version, policy: Policy) -> int:
     """Above whatever the lost centres may have reached without us."""
-    return (published.version.epoch if published else 0) + policy.token_jump
+    return highest.epoch + policy.token_jump
+
+
+def keeps_its_promise(status: MemberStatus) -> bool:
+    """Its settings let no commit be acknowledged that is not on two disks, and nobody else confirms under a member's name."""
+    return not status.unsafe
 
 
 def may_keep_serving(post: Post) -> bool:

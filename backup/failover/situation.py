@@ -30,6 +30,8 @@ class Sight:
 
     seen: Seen
     seconds: float = 0.0
+    failing_seconds: float = 0.0
+    """Since it was last seen good, in whatever ways it has failed since."""
 
 
 class MemberState(StrEnum):
@@ -81,6 +83,8 @@ class MemberStatus:
     """Of a primary with names: for how long nobody of them has confirmed what waits, or none of them streams."""
     room: bool = True
     """Its file systems have the room that the policy asks for."""
+    unsafe: tuple[str, ...] = ()
+    """What breaks the promise that an acknowledged write is in two places: settings, strangers under a standby's name."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -110,6 +114,12 @@ class Report:
     """Name of the member that the centre's entry leads to; empty: closed."""
     renounced: int = 0
     """The newest epoch in which the own member was to take over and, for good, will not."""
+    highest: Version = field(default_factory=Version)
+    """The newest publication that this agent has ever read: the store may have been put back since."""
+    primary_epoch: int = 0
+    """The newest epoch in which the own member was made primary, or was about to be."""
+    stuck: bool = False
+    """Nothing more can be done here without a person; the agent says why."""
 
 
 class OrderKind(StrEnum):
@@ -225,11 +235,15 @@ class Policy:
     """More of them within `failovers_window_seconds` wait for a person."""
     failovers_window_seconds: float = 3600.0
     handover_seconds: float = 5.0
-    """In a planned switchover, for how long the new primary waits for the old one to stop in order."""
+    """In a planned switchover, for how long a promotable target waits for the old primary to stop in order."""
+    unproven_handover_seconds: float = 15.0
+    """The same for any other target, which then gives up: longer than an orderly stop may take."""
     restart_after_seconds: float = 3.0
     """A primary that crashed is started again where it stood after so long, when nobody took over."""
     most_restarts: int = 3
     """In one epoch; more wait for a person."""
+    restarts_forgotten_seconds: float = 600.0
+    """A primary that has served for so long may be started again as often as at first."""
     follow_patience_seconds: float = 3.0
     """A standby that does not receive for so long is rejoined from the primary."""
     self_stop_seconds: float = 3.5
@@ -267,6 +281,8 @@ class Situation:
     wishes: tuple[Wish, ...] = ()
     unix_seconds: float = 0.0
     policy: Policy = field(default_factory=Policy)
+    highest: Version = field(default_factory=Version)
+    """The newest publication that the leader's own agent has ever read."""
 
 
 class ActKind(StrEnum):
@@ -305,6 +321,8 @@ class Act:
     member: str = ""
     names: tuple[str, ...] = ()
     clean: bool = False
+    stuck: bool = False
+    """Of NOTHING: a person must decide. It does not count as obeyed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Who suspects the primary, by time and not by count, and what can be said of reports."""
 
-from backup.failover.situation import Heard, MemberState, Policy, Published, Report, Seen, Situation
+from backup.failover.situation import Heard, MemberState, Policy, Published, Report, Seen, Sight, Situation, Version
 from secops.model.text import Text
 
 SEEN = {
@@ -29,6 +29,15 @@ def report_of(situation: Situation, name: str) -> Heard | None:
     return heard if is_fresh(situation, heard) else None
 
 
+def highest_seen(situation: Situation) -> Version:
+    """The newest publication that anybody has read, by every report there is: also an old one tells the truth of this."""
+    highest = situation.highest
+    for heard in situation.reports.values():
+        if heard.report.highest > highest:
+            highest = heard.report.highest
+    return highest
+
+
 def patience(policy: Policy, seen: Seen) -> float:
     """For how many seconds a member must look so before it is suspected."""
     if seen is Seen.REFUSED:
@@ -44,9 +53,14 @@ def suspects(situation: Situation, name: str) -> tuple[str, ...]:
         if heard is None or not reads_us(situation, heard):
             continue
         sight = heard.report.sights.get(name)
-        if sight and sight.seen is not Seen.GOOD and sight.seconds >= patience(situation.policy, sight.seen):
+        if sight and sight.seen is not Seen.GOOD and _is_long(sight, situation.policy):
             found.append(centre)
     return tuple(found)
+
+
+def _is_long(sight: Sight, policy: Policy) -> bool:
+    """In one way for as long as that takes, or in one way after another for as long as the slowest takes."""
+    return sight.seconds >= patience(policy, sight.seen) or sight.failing_seconds >= policy.not_committing_seconds
 
 
 def votes(situation: Situation, name: str) -> Text:

@@ -129,6 +129,10 @@ class Etcd:
         """Forget what stood before that revision."""
         await self._ask("kv/compaction", {"revision": str(revision)}, wire.revision_of)
 
+    async def alarms(self) -> frozenset[str]:
+        """What the members raise: `NOSPACE` when the quota is used up, and nothing can be written; `CORRUPT`."""
+        return await self._ask("maintenance/alarm", {"action": "GET"}, wire.alarms_of)
+
     async def status(self, endpoint: str) -> Member:
         """What this member says of itself. Raises EtcdUnreachable."""
         return await self._alone(endpoint, "maintenance/status", {}, wire.member_of)

@@ -315,3 +315,11 @@ def _key_value(written: Json) -> KeyValue:
 
 def _encode(value: bytes) -> str:
     return base64.b64encode(value).decode()
+
+
+def alarms_of(answer: Json) -> frozenset[str]:
+    """The kinds of alarms that are raised."""
+    found = answer.get("alarms") or []
+    if not isinstance(found, list):
+        raise Garbled(repr(found)[:200])
+    return frozenset(str(one.get("alarm", "")) for one in found if isinstance(one, dict))

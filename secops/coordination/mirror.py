@@ -74,7 +74,8 @@ class Mirror:
             else:
                 self._keys[event.now.key] = event.now
                 self._received[event.now.key] = moment
-        self._tell(message.revision)
+        # The revision that a message names may be ahead of its changes.
+        self._tell(max((event.now.mod_revision for event in message.events), default=0))
 
     def _tell(self, revision: int) -> None:
         self.version += 1

@@ -19,7 +19,6 @@ _SETTINGS = """
 listen_addresses = '127.0.0.1'
 port = {port}
 unix_socket_directories = ''
-fsync = off
 shared_buffers = 16MB
 wal_log_hints = on
 wal_keep_size = 64MB

@@ -71,6 +71,7 @@ MUTATIONS = (
     Mutation("has_caught_up", lambda _status, standby: standby.synchronous, shows_at=14),
     Mutation("may_relax", _relaxes_unasked, shows_at=99),
     Mutation("is_no_lower", _yes, shows_at=716),
+    Mutation("is_current", _yes),
     Mutation("may_stay_primary", _yes, heal=True, shows_at=19),
     Mutation("has_handed_over", _yes, shows_at=168),
     Mutation("has_renounced", _yes, shows_at=1329),

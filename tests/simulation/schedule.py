@@ -191,6 +191,13 @@ def stop_store_node(world: World, random: Random) -> None:
     world.lines_changed()
 
 
+def put_back_store(world: World, random: Random) -> None:
+    """The whole store is restored from a copy: the last publications are forgotten, the majority goes on."""
+    if random.random() < 0.3:
+        world.store.put_back(random)
+        world.disturbed()
+
+
 def lose_data(world: World, random: Random) -> None:
     """A standby comes back from an old image: what it had confirmed when it was published is gone."""
     member = _pick(world, random)
@@ -283,6 +290,7 @@ _FAULTS: tuple[Callable[[World, Random], None], ...] = (
     restart_agent,
     freeze_agent,
     stop_store_node,
+    put_back_store,
     lose_data,
     wish_switchover,
     lone_declaration,

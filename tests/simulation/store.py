@@ -21,6 +21,7 @@ class Store:
         "guards",
         "history",
         "holder",
+        "outdated",
         "published",
         "reports",
         "revision",
@@ -34,6 +35,8 @@ class Store:
         """The one centre whose node goes on alone, by people's word."""
         self.reports: dict[str, tuple[Report, int]] = {}
         """By centre, with the time at which it was written."""
+        self.outdated = False
+        """Whether it holds less than what was published last."""
         self.holder, self.revision, self.expires = -1, 1, 0
         self.up = [True, True, True]
         self.compares = self.guards = True
@@ -72,12 +75,18 @@ class Store:
             raise Refused("one who does not lead any more has published")
         if new.version.number <= self.published.version.number or new.version.epoch < self.published.version.epoch:
             raise Refused("a publication was overwritten by an older one")
-        self.published = new
+        self.published, self.outdated = new, False
         self.history.append(new)
         return True
 
     def force(self, centre: int, random: Random) -> None:
         """A single node goes on, perhaps from before the last publications; the lease of the dead leader stays."""
         self.forced = centre
+        self.put_back(random)
+
+    def put_back(self, random: Random) -> None:
+        """What was published last is forgotten."""
+        before = self.history[-1]
         del self.history[max(1, len(self.history) - int(random.random() * 3)) :]
         self.published = self.history[-1]
+        self.outdated = self.outdated or self.published is not before

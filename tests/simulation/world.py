@@ -183,7 +183,7 @@ class World:
     def _check_trusted(self, acked: Iterable[tuple[int, int]]) -> None:
         """Who is published as promotable has every acknowledged write, as long as the publication stands."""
         published = self.store.published
-        if self.store.forced >= 0 or published.primary != NAMES[self.serving]:
+        if self.store.forced >= 0 or self.store.outdated or published.primary != NAMES[self.serving]:
             return
         for name in published.promotable:
             trusted = self.members[INDEX[name]]
@@ -259,6 +259,8 @@ class World:
             sights,
             agent.entry,
             agent.memory.renounced,
+            agent.memory.highest,
+            agent.memory.primary_epoch,
         )
         published = agent.published
         return Post(
@@ -298,10 +300,12 @@ class World:
 
     def _read(self, agent: Agent) -> None:
         store, now = self.store, self.now
-        agent.heard = now
         published = store.published
         if len(store.history) > 1 and self.random.random() < 0.03:
+            # A node that lags: what was written through the majority is not seen there, and does not count as heard.
             published = self.random.choice(store.history)
+        if published is store.published:
+            agent.heard = now
         agent.read_last = published
         if published is not agent.published and accept(agent.memory, published):
             if agent.published is None or agent.published.version.epoch != published.version.epoch:
@@ -337,7 +341,8 @@ class World:
         if act.kind is ActKind.NOTHING:
             if act.version > agent.obeyed:
                 agent.obeyed = act.version
-                post = replace(post, report=replace(post.report, obeyed=act.version))
+            if act.version == agent.obeyed or act.stuck:
+                post = replace(post, report=replace(post.report, obeyed=agent.obeyed, stuck=act.stuck))
             self._report(agent, post.report)
             return
         self._report(agent, post.report)
@@ -399,11 +404,12 @@ class World:
             CLUSTER,
             agent.centre,
             POLICY.self_stop_seconds - agent.seconds(self.now, agent.leads_until),
-            agent.published,
+            agent.read_last,
             heard,
             self.wishes,
             self.now / 1000,
             POLICY,
+            agent.memory.highest,
         )
 
     def _decide(self, agent: Agent) -> None:

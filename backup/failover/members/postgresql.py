@@ -25,7 +25,7 @@ from backup.failover.members.postgresql_status import (
 from backup.failover.situation import Act, ActKind, MemberState, MemberStatus, Policy, Seen
 from secops.model.cluster import Cluster, Member
 from secops.model.product import Product
-from secops.model.step import Command, Procedure, ProcedureFailed, Result, Sql, Step, require
+from secops.model.step import Command, Procedure, ProcedureFailed, Result, Sql, Step, Trouble, require
 
 _STATUS_SECONDS = 0.8
 _ROOM_EVERY_SECONDS = 2.0
@@ -37,6 +37,8 @@ _CHECKPOINT_SECONDS = 900.0
 _STOP_SECONDS = 30.0
 _START_SECONDS = 15.0
 _COPY_SECONDS = 24 * 3600.0
+_TIDY_SECONDS = 10.0
+_POSITION = r"\A[0-9A-F]+/[0-9A-F]+\s*\Z"
 _LOOKS = 100
 _ACTS = "jindun-act"
 """The application that acts are made under; an agent that starts ends what its predecessor left under this name."""
@@ -115,17 +117,24 @@ class PostgresqlHands(MemberHands):
                 raise ProcedureFailed(f"成员不执行 {act.kind}", f"a member does not do {act.kind}")
 
     def tidy(self, cluster: Cluster, member: Member) -> Procedure[None]:
-        """Also waits until the reload of names that a predecessor may have asked for is in force."""
+        """Also waits until the reload of names that a predecessor may have asked for is in force. Raises ProcedureFailed
+        while something may still be under way; of a server that is gone nothing is."""
         own = _Own(cluster, member)
-        ended = yield Step("end what a predecessor left", own.ask(_END_PREDECESSOR), timeout_seconds=_SHORT_SECONDS)
-        if ended.ok and ended.output.endswith("f"):
+        ended = yield Step(
+            "end what a predecessor left", own.ask(_END_PREDECESSOR, r"^0\|"), timeout_seconds=_TIDY_SECONDS
+        )
+        if not ended.ok and state_of_failure(ended) is MemberState.STOPPED:
+            return
+        require(ended, f"{member.name} 上仍有未结束的语句", f"statements are still under way on {member.name}")
+        if ended.output.endswith("f"):
             yield from _checkpoint(own)
 
 
 hands = PostgresqlHands()
 
-_END_PREDECESSOR = f"""SELECT count(pg_terminate_backend(pid, 2000)), pg_is_in_recovery() FROM pg_stat_activity
-WHERE application_name = '{_ACTS}' AND pid <> pg_backend_pid()"""  # noqa: S608 - a constant
+_END_PREDECESSOR = f"""SELECT count(*) FILTER (WHERE NOT pg_terminate_backend(pid, 2000)), pg_is_in_recovery()
+FROM pg_stat_activity WHERE application_name = '{_ACTS}' AND pid <> pg_backend_pid()"""  # noqa: S608 - a constant
+"""How many do not end, and whether it is a standby."""
 
 
 def connection(cluster: Cluster, member: Member, application: str) -> str:
@@ -188,8 +197,28 @@ def _set_names(own: _Own, names: tuple[str, ...]) -> Procedure[None]:
 def _checkpoint(own: _Own) -> Procedure[None]:
     """Backends wait for standbys once the checkpointer has read the names, which it does before its next checkpoint; a
     standby that is rewound needs one of this timeline as well."""
-    done = yield Step("make a checkpoint", own.ask("CHECKPOINT"), changes=True, timeout_seconds=_CHECKPOINT_SECONDS)
+    asked = yield Step(
+        "note the position before the checkpoint",
+        own.ask("SELECT pg_current_wal_insert_lsn()", _POSITION),
+        timeout_seconds=_SHORT_SECONDS,
+    )
+    require(asked, f"{own.member.name} 没有应答", f"{own.member.name} does not answer")
+    done = yield Step("make a checkpoint", own.ask("CHECKPOINT"), changes=True, timeout_seconds=_SHORT_SECONDS)
+    if done.trouble is Trouble.TIMEOUT:
+        done = yield from _await_checkpoint(own, asked.output.strip())
     require(done, f"{own.member.name} 未能完成检查点", f"{own.member.name} made no checkpoint")
+
+
+def _await_checkpoint(own: _Own, after: str) -> Procedure[Result]:
+    """It goes on by itself and may take minutes: looked for once a second, so that what is newer need not wait for it."""
+    question = f"SELECT redo_lsn >= '{after}' FROM pg_control_checkpoint(), pg_sleep(1)"  # noqa: S608 - a position
+    for look in range(1, int(_CHECKPOINT_SECONDS) + 1):
+        seen = yield Step(
+            f"see the checkpoint made, look {look}", own.ask(question, "^t$"), timeout_seconds=_SHORT_SECONDS
+        )
+        if seen.ok:
+            break
+    return seen
 
 
 def _follow(own: _Own, upstream: Member) -> Procedure[None]:

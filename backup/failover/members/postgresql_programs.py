@@ -50,7 +50,7 @@ gone() { # whether the server ends within $1 looks
 }
 if [ "$1" = fast ]; then
     kill -s INT "$pid"
-    gone 500 && exit 0
+    gone 500 && exit 0 # ten seconds: less than whoever takes over unproven waits
 fi
 kill -s QUIT "$pid" 2>/dev/null || :
 gone 50 || :
@@ -126,8 +126,22 @@ fi
 )
 """Throw away what the source, `$1`, on timeline `$3`, has not; then a standby of the server that `$2` connects to."""
 
+_ONE_PLACE = """\
+refuse() { echo "$data is not replaced: $1; do it by hand" >&2; exit 1; }
+[ ! -L "$data" ] || refuse "it is a link"
+! mountpoint -q -- "$data" || refuse "it is a mount point"
+for part in "$data"/*; do
+    [ -d "$part" ] || continue
+    [ ! -L "$part" ] || refuse "$part is a link"
+    ! mountpoint -q -- "$part" || refuse "$part is a mount point"
+done
+[ -z "$(ls -A "$data/pg_tblspc" 2>/dev/null)" ] || refuse "it has tablespaces"
+"""
+"""A whole copy takes the place of one plain directory."""
+
 COPY = (
-    _KEEP
+    _ONE_PLACE
+    + _KEEP
     + """\
 fresh=$data.fresh
 rm -rf -- "$fresh"

@@ -1,6 +1,8 @@
 """What PostgreSQL's answers mean. Pure but for `Memory`, which the caller keeps."""
 
+import ipaddress
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from backup.failover.situation import MemberState, MemberStatus, Seen, Standby
@@ -25,9 +27,18 @@ SELECT 'self', pg_is_in_recovery(), extract(epoch FROM clock_timestamp()),
   coalesce((SELECT status FROM pg_stat_wal_receiver), ''),
   current_setting('synchronous_standby_names'),
   coalesce((SELECT setting FROM pg_file_settings WHERE name = 'synchronous_standby_names' ORDER BY seqno DESC LIMIT 1), ''),
-  current_setting('primary_conninfo')
+  current_setting('primary_conninfo'),
+  concat_ws(';',
+    CASE WHEN current_setting('fsync') <> 'on' THEN 'fsync=' || current_setting('fsync') END,
+    CASE WHEN current_setting('full_page_writes') <> 'on' THEN 'full_page_writes=' || current_setting('full_page_writes') END,
+    CASE WHEN current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')
+         THEN 'synchronous_commit=' || current_setting('synchronous_commit') END,
+    (SELECT string_agg(word || ' (' || coalesce(setrole::regrole::text, '*') || ')', ';')
+     FROM pg_db_role_setting, unnest(setconfig) AS word
+     WHERE word ~* '^synchronous_commit=' AND word !~* '=(on|true|yes|1|remote_apply)$'))
 UNION ALL
-SELECT 'standby', false, 0, coalesce(flush_lsn, {_ZERO}) - {_ZERO}, 0, sync_state, application_name, '', ''
+SELECT 'standby', false, 0, coalesce(flush_lsn, {_ZERO}) - {_ZERO}, 0, sync_state, application_name, '',
+  coalesce(host(client_addr), ''), ''
 FROM pg_stat_replication WHERE state = 'streaming'
 """  # noqa: S608 - a constant
 """The flushed position is read in the same statement as the names, which the session took up before it began. Without a
@@ -67,7 +78,7 @@ class Memory:
 def running(cluster: Cluster, output: str, memory: Memory) -> MemberStatus:
     """From the rows that STATUS gives."""
     rows = [line.split("|") for line in output.splitlines()]
-    _, recovering, moment, flushed, timeline, receiver, names, kept, upstream = next(
+    _, recovering, moment, flushed, timeline, receiver, names, kept, upstream, unsafe = next(
         row for row in rows if row[0] == "self"
     )
     if recovering == "t":
@@ -79,6 +90,7 @@ def running(cluster: Cluster, output: str, memory: Memory) -> MemberStatus:
             follows=follows,
             receiving=receiver == "streaming",
             names_kept=names_in(kept),
+            unsafe=_listed(unsafe),
         )
     standbys = tuple(Standby(row[6], row[5] in ("sync", "quorum"), int(row[3])) for row in rows if row[0] == "standby")
     in_force = names_in(names)
@@ -93,7 +105,28 @@ def running(cluster: Cluster, output: str, memory: Memory) -> MemberStatus:
         names_since=int(flushed),
         standbys=standbys,
         unprotected_seconds=unprotected if in_force else 0.0,
+        unsafe=(*_listed(unsafe), *_strangers(cluster, rows)),
     )
+
+
+def _listed(unsafe: str) -> tuple[str, ...]:
+    return tuple(word for word in unsafe.split(";") if word)
+
+
+def _strangers(cluster: Cluster, rows: list[list[str]]) -> Iterator[str]:
+    """Who streams under a member's name from elsewhere: PostgreSQL would count its word. Names of hosts are not resolved."""
+    for row in rows:
+        member = cluster.member(row[6]) if row[0] == "standby" else None
+        if member and row[8] and _is_address(member.address) and row[8] != member.address:
+            yield f"{member.name} streams from {row[8]}, not from {member.address}"
+
+
+def _is_address(word: str) -> bool:
+    try:
+        ipaddress.ip_address(word)
+    except ValueError:
+        return False
+    return True
 
 
 def moment_of(output: str) -> float:

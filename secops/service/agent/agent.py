@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from backup.failover import safety
 from backup.failover.hands import EntryHands, MemberHands
 from backup.failover.lead import lead
 from backup.failover.obey import obey
@@ -38,7 +39,7 @@ from secops.model.cluster import Cluster, Member
 from secops.model.decision import Decision
 from secops.model.step import Procedure, ProcedureFailed
 from secops.model.text import Text
-from secops.service.agent.acting import Doer
+from secops.service.agent.acting import FENCES, Doer
 from secops.service.agent.documents import Keys, Unreadable, published_of, report_of, to_json
 from secops.service.agent.probing import EVERY_SECONDS, Sights, ask
 from secops.service.agent.remembering import Remembering
@@ -48,7 +49,10 @@ Answer = TypeVar("Answer")
 REPORT_SECONDS = 0.2
 _LATE_SECONDS = 1.5
 _SENT_KEPT = 200
-_FENCES = (ActKind.STOP, ActKind.STOP_RECEIVER, ActKind.CLOSE_ENTRY)
+_BY_STATEMENT = (ActKind.SET_NAMES, ActKind.FOLLOW)
+"""Acts that a statement which was left under way could still undo."""
+_TIDIED_EVERY_SECONDS = 1.0
+_UNCONFIRMED_AT_MOST = 50
 _UNKNOWN = "?"
 """Where an entry leads that does not answer."""
 
@@ -66,6 +70,8 @@ class Means:
     threads: Threads
     seated: Callable[[], bool]
     """Whether we are the one daemon of the centre."""
+    contested: Callable[[], bool]
+    """Whether another daemon is known to be the one of the centre."""
     on_run: Callable[[str, bool], None]
     clock: Clock = boot_clock
 
@@ -101,6 +107,12 @@ class Agent:
         self._epoch_read_at = self._clock()
         self._down_since: float | None = None
         self._heard_at = self._clock()
+        self._taken: deque[tuple[int, float]] = deque(maxlen=_UNCONFIRMED_AT_MOST)
+        """Reports that the store took and that were not read back yet: its revision, and when they were sent."""
+        self._tidy_by: float | None = 0.0
+        """When to tidy up after an act that may have been cut off; None: nothing was left."""
+        self._was_seated = False
+        self._serving_since: float | None = None
         self._sequence = 0
         self._sent: deque[tuple[int, float]] = deque(maxlen=_SENT_KEPT)
         self._waiting: Report | None = None
@@ -112,8 +124,16 @@ class Agent:
 
     @property
     def heard_seconds(self) -> float:
-        """Since the store last took a report, counted from when it was sent."""
+        """Since the store last took a report that was read back here, counted from when it was sent: by then everything
+        has been read that was published before it."""
+        while self._taken and self._taken[0][0] <= self._means.mirror.revision:
+            self._heard_at = self._taken.popleft()[1]
         return self._clock() - self._heard_at
+
+    @property
+    def highest(self) -> Version:
+        """The newest publication that was ever read here."""
+        return self._remembering.memory.highest
 
     @property
     def published(self) -> Published | None:
@@ -141,9 +161,7 @@ class Agent:
         return found
 
     async def run(self) -> None:
-        """Tidy up after a predecessor, then look, report and obey."""
-        if self._own:
-            await self._in_thread(self._tidy)
+        """Tidy up after a predecessor, look, report and obey."""
         async with asyncio.TaskGroup() as tasks:
             for member in self.cluster.members:
                 tasks.create_task(self._sights.watch(member.name))
@@ -166,19 +184,34 @@ class Agent:
             sights=self._sights.now(),
             entry_leads_to=self._leads_to,
             renounced=self._remembering.memory.renounced,
+            highest=self._remembering.memory.highest,
+            primary_epoch=self._remembering.memory.primary_epoch,
         )
         post = self._post(report)
         deed, move = obey(post), lead(post)
         self.decided = {"member": deed.because, "entry": move.because}
+        # What was not noted for good, and what a lost statement may still change, is not vouched for.
         settled = deed.action.kind is ActKind.NOTHING and self._is_fresh()
-        self._waiting = replace(report, obeyed=deed.action.version if settled else Version())
+        vouched = settled and self._is_tidy() and self._remembering.is_kept
+        self._waiting = replace(report, obeyed=deed.action.version if vouched else Version(), stuck=deed.action.stuck)
         self._to_send.set()
-        self._begin(self._member_doer, deed, fresh=self._is_fresh())
+        if self._is_tidy() or deed.action.kind not in _BY_STATEMENT:
+            self._begin(self._member_doer, deed, fresh=self._is_fresh())
         self._begin(self._entry_doer, move, fresh=True)
 
     def _begin(self, doer: Doer, decision: Decision[Act], *, fresh: bool) -> None:
-        if decision.action.kind is not ActKind.NOTHING and fresh and self._means.seated():
+        kind = decision.action.kind
+        if kind is not ActKind.NOTHING and fresh and (self._means.seated() or self._may_close(kind)):
             doer.begin(decision)
+
+    def _may_close(self, kind: ActKind) -> bool:
+        """Without a seat, when the store has not been heard for long and nobody else is known to have it: an entry that
+        was left open may lead to one who serves no more."""
+        unheard = self.heard_seconds > self._policy.self_stop_seconds
+        return kind is ActKind.CLOSE_ENTRY and unheard and not self._means.contested()
+
+    def _is_tidy(self) -> bool:
+        return self._own is None or self._tidy_by is None
 
     def _post(self, report: Report) -> Post:
         moment = self._clock()
@@ -226,8 +259,24 @@ class Agent:
         while True:
             began = self._clock()
             if self._own:
+                await self._tidy_up(began)
                 self._note_status(began, await self._in_thread(self._ask_status))
             await asyncio.sleep(max(0.01, EVERY_SECONDS - (self._clock() - began)))
+
+    async def _tidy_up(self, moment: float) -> None:
+        """When we begin, take the seat, or an act has failed: end what may still be under way, until that is certain."""
+        seated = self._means.seated()
+        if seated and not self._was_seated:
+            self._tidy_by = 0.0
+        self._was_seated = seated
+        if self._tidy_by is None or moment < self._tidy_by or self._member_doer.busy:
+            return
+        ended = self._member_doer.ended_at
+        if not await self._in_thread(self._tidy):
+            self._tidy_by = self._clock() + _TIDIED_EVERY_SECONDS
+        elif not self._member_doer.busy and self._member_doer.ended_at == ended:
+            self._tidy_by = None
+            self._wake.set()
 
     async def _look_at_entry(self) -> None:
         """Not behind the member, which may be slow to say what it does."""
@@ -243,12 +292,23 @@ class Agent:
         waited_for = self._status is not None and self._status[0] < self._member_doer.ended_at <= asked_at
         self._status = (asked_at, status)
         down = status.state is MemberState.STOPPED or (status.state is MemberState.STANDBY and not status.receiving)
+        self._note_serving(asked_at, status)
         if not down:
             self._down_since = None
         elif self._down_since is None:
             self._down_since = asked_at
         if waited_for or before is None or _notable(before) != _notable(status):
             self._wake.set()
+
+    def _note_serving(self, moment: float, status: MemberStatus) -> None:
+        """A primary that has served for long is given as many restarts as at first."""
+        if status.state is not MemberState.PRIMARY:
+            self._serving_since = None
+        elif self._serving_since is None:
+            self._serving_since = moment
+        elif moment - self._serving_since >= self._policy.restarts_forgotten_seconds:
+            with suppress(Incomplete):
+                self._remembering.forgive()
 
     async def _notice(self) -> None:
         """Wake up at once when something else is published."""
@@ -280,8 +340,8 @@ class Agent:
             report, sent_at = replace(self._waiting, sequence=self._sequence), self._clock()
             self._sent.append((self._sequence, sent_at))
             with suppress(EtcdUnreachable, Refusal):
-                await self._means.etcd.put(Put(key, to_json(report), self._means.session.lease))
-                self._heard_at = sent_at
+                revision = await self._means.etcd.put(Put(key, to_json(report), self._means.session.lease))
+                self._taken.append((revision, sent_at))
 
     def _doer(self, plan: Callable[[Act], Procedure[None]]) -> Doer:
         means = self._means
@@ -298,13 +358,28 @@ class Agent:
         )
 
     def _done(self, run: str, succeeded: bool) -> None:
+        if not succeeded:
+            self._tidy_by = 0.0
         self._wake.set()
         self._means.on_run(run, succeeded)
 
     def _still_wanted(self, act: Act) -> bool:
         """From a thread: nothing newer was read, and what is no fence is done by who still hears the store."""
         newest = self._remembering.memory.highest
-        return act.version >= newest and (act.kind in _FENCES or self.heard_seconds <= self._policy.self_stop_seconds)
+        current = act.version >= newest or self._goes_on(act)
+        return current and (act.kind in FENCES or self._heard_lately())
+
+    def _heard_lately(self) -> bool:
+        return self._clock() - self._heard_at <= self._policy.self_stop_seconds
+
+    def _goes_on(self, act: Act) -> bool:
+        """A rejoin may take hours: a newer publication of the same epoch is no reason to begin it again."""
+        published = self._published
+        if act.kind is not ActKind.REJOIN or self._own is None or published is None:
+            return False
+        newest = published.version == self._remembering.memory.highest
+        same = published.version.epoch == act.version.epoch and published.primary == act.member
+        return newest and same and safety.may_be_overwritten(published, self._own.name)
 
     def _plan_member(self, act: Act) -> Procedure[None]:
         assert self._own
@@ -339,10 +414,14 @@ class Agent:
         except ProcedureFailed:
             return _UNKNOWN
 
-    def _tidy(self) -> None:
+    def _tidy(self) -> bool:
+        """Whether nothing is left under way."""
         assert self._own
-        with suppress(ProcedureFailed):
+        try:
             ask(self._hands.members.tidy(self.cluster, self._own), self._means.runner, may_change=True)
+        except ProcedureFailed:
+            return False
+        return True
 
 
 def _notable(status: MemberStatus) -> MemberStatus:

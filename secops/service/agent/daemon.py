@@ -113,7 +113,7 @@ class Daemon:
             copies.wanted(run)
 
         means = Means(
-            etcd, session, mirror, keys, stand.runner, journal, threads, lambda: seat.taken, on_run,
+            etcd, session, mirror, keys, stand.runner, journal, threads, lambda: seat.taken, lambda: seat.contested, on_run,
         )  # fmt: skip
         self.agents = {
             cluster.id: Agent(

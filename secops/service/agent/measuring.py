@@ -21,6 +21,10 @@ HEARD = Metric(
     Unit.SECONDS,
 )
 EPOCH = Metric("jindun_failover_epoch", Text("集群的任期", "The epoch of a cluster"), ("cluster", "primary"))
+ALARMS = Metric(
+    "jindun_coordination_alarms",
+    Text("etcd 报告的告警数(NOSPACE:配额用尽,不能再写)", "Alarms that etcd raises (NOSPACE: its quota is used up)"),
+)
 PROMOTABLE = Metric(
     "jindun_failover_promotable",
     Text("可无损接管的成员数", "Members that can take over without loss"),
@@ -45,6 +49,7 @@ def values(daemon: Daemon) -> Iterator[tuple[Metric, Series]]:
     leads = daemon.leading is not None and daemon.leading.leadership.leads
     yield LEADS, [((), float(leads))]
     yield SEATED, [((), float(daemon.seat is not None and daemon.seat.taken))]
+    yield ALARMS, [((), float(len(daemon.leading.alarms)) if daemon.leading else 0.0)]
     agents = list(daemon.agents.values())
     yield HEARD, [((agent.cluster.id,), agent.heard_seconds) for agent in agents]
     published = [(agent.cluster.id, agent.published) for agent in agents]

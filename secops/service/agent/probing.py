@@ -37,6 +37,8 @@ def ask(procedure: Procedure[Returned], runner: Runner, *, may_change: bool = Fa
 class _View:
     seen: Seen = Seen.GOOD
     since: float = 0.0
+    failing_since: float = 0.0
+    """Since it was last good."""
     asked: float | None = None
     """When the look that is under way began."""
     known: bool = False
@@ -73,6 +75,8 @@ class Sights:
             view.asked = None
             if not view.known or seen is not view.seen:
                 # A failure began at the latest when it was asked for, and goodness no earlier than it was told.
+                if view.seen is Seen.GOOD or not view.known:
+                    view.failing_since = began
                 view.seen, view.since = seen, self._clock() if seen is Seen.GOOD else began
                 view.known = True
                 self._on_change()
@@ -81,5 +85,6 @@ class Sights:
 
 def _sight(view: _View, moment: float) -> Sight:
     if view.seen is Seen.GOOD and view.asked is not None and moment - view.asked > _OVERDUE_SECONDS:
-        return Sight(Seen.NOT_COMMITTING, moment - view.asked)
-    return Sight(view.seen, max(0.0, moment - view.since))
+        return Sight(Seen.NOT_COMMITTING, moment - view.asked, moment - view.asked)
+    failing = 0.0 if view.seen is Seen.GOOD else max(0.0, moment - view.failing_since)
+    return Sight(view.seen, max(0.0, moment - view.since), failing)

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,9 +24,11 @@ class Remembering:
         """Raises Incomplete for a file that cannot be understood: to forget would open what it shuts."""
         self._path = path
         self.memory = self._read()
+        self.is_kept = True
+        """Whether all of it is on disk; what is not holds until this process ends."""
 
     def admit(self, published: Published) -> None:
-        """Take note of a publication. Raises Outdated for a lower one, Incomplete when the disk does not take it."""
+        """Take note of a publication, at least until we end when the disk does not take it. Raises Outdated for a lower one."""
         highest, version = self.memory.highest, published.version
         if version < highest:
             raise Outdated(
@@ -36,17 +39,32 @@ class Remembering:
                 )
             )
         if version > highest:
-            self._keep(replace(self.memory, highest=version))
+            memory = replace(self.memory, highest=version)
+            try:
+                self._keep(memory)
+            except Incomplete:
+                self.memory, self.is_kept = memory, False
+        elif not self.is_kept:
+            with suppress(Incomplete):
+                self._keep(self.memory)
 
     def before(self, act: Act) -> None:
-        """Note for good what must not be forgotten of an act, before it is done. Raises Incomplete."""
+        """Note for good what must not be forgotten of an act, before it is done; not even what was read is missing then.
+        Raises Incomplete."""
         memory, epoch = self.memory, act.version.epoch
+        if not self.is_kept:
+            self._keep(memory)
         if act.kind in (ActKind.PROMOTE, ActKind.RESUME) and memory.primary_epoch != epoch:
             self._keep(replace(memory, primary_epoch=epoch, restarts=0))
         elif act.kind is ActKind.START and memory.primary_epoch == epoch:
             self._keep(replace(memory, restarts=memory.restarts + 1))
         elif act.kind is ActKind.RENOUNCE:
             self._keep(replace(memory, renounced=epoch))
+
+    def forgive(self) -> None:
+        """Forget the restarts of a primary that has served well since. Raises Incomplete."""
+        if self.memory.restarts:
+            self._keep(replace(self.memory, restarts=0))
 
     def _keep(self, memory: Memory) -> None:
         try:
@@ -56,7 +74,7 @@ class Remembering:
             raise Incomplete(
                 Text(f"{self._path} 无法写入:{said.zh}", f"{self._path} cannot be written: {said.en}")
             ) from None
-        self.memory = memory
+        self.memory, self.is_kept = memory, True
 
     def _read(self) -> Memory:
         try:

@@ -34,6 +34,12 @@ class Seat:
         holder = self._mirror.get(self._key)
         return self._was_taken and (holder is None or holder.value == self._mine)
 
+    @property
+    def contested(self) -> bool:
+        """Whether another one is known to have the seat."""
+        holder = self._mirror.get(self._key)
+        return holder is not None and holder.value != self._mine
+
     async def run(self) -> None:
         """Take the seat as soon as it is free."""
         while True:

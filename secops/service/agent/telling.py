@@ -20,6 +20,12 @@ class Told:
 def sentences(centre: str, agents: Mapping[str, Agent], leading: Leading, *, seated: bool) -> Iterator[Told]:
     """All that holds now."""
     yield Told("", "daemon", _role(centre, leading, seated=seated))
+    if leading.alarms:
+        what = ", ".join(sorted(leading.alarms))
+        zh = f"etcd 告警 {what}:压缩并整理碎片(etcdctl defrag),再解除告警(etcdctl alarm disarm)"
+        yield Told(
+            "", "etcd", Text(zh, f"etcd raises {what}: defragment it (etcdctl defrag), then etcdctl alarm disarm")
+        )
     for name, agent in agents.items():
         if leading.leadership.leads and name in leading.decisions:
             yield Told(name, "leader", leading.decisions[name].because)

@@ -277,3 +277,43 @@ def test_what_is_not_seen_is_no_suspicion() -> None:
         centre: report(centre, sights={"m9": Sight(Seen.SILENT, 99)}) for centre in ("c1", "c2", "c3")
     }
     assert decide(situation(**blind)).action.plan is Plan.STEADY
+
+
+def test_a_store_that_was_put_back_decides_nothing() -> None:
+    """A centre remembers a newer publication, in which m2 may have been struck off."""
+    seen = Version(V.epoch, V.number + 2)
+    told = decide(situation(c2=report("c2", highest=seen)))
+    assert told.action.plan is Plan.STUCK and told.action.publish is None
+    wish = Wish("d", WishKind.DISASTER, "m3", ("li", "wang"), "clinic-db")
+    gone = sights(Seen.SILENT, 9.0)
+    declared = decide(
+        situation(
+            c1=report("c1", sights=gone), c2=report("c2", highest=seen), unheard=("c1",), wishes=(wish,), highest=V
+        )
+    )
+    assert declared.action.publish is not None
+    assert declared.action.publish.version == Version(V.epoch + 1_000_000, seen.number + 1)
+
+
+def test_nobody_is_trusted_while_settings_break_the_promise() -> None:
+    unsafe = report("c1", member=replace(PRIMARY, unsafe=("fsync=off",)))
+    told = decide(situation(c1=unsafe))
+    assert told.action.publish is not None and told.action.publish.promotable == ()
+    assert "fsync=off" in told.because.en
+    pending = replace(PROTECTED, promotable=())
+    assert decide(situation(pending, c1=unsafe)).action.plan is Plan.STUCK
+
+
+def test_failing_in_one_way_after_another_is_suspicious_as_well() -> None:
+    turns = {"m1": Sight(Seen.SILENT, 0.1, 3.0)}
+    reports = {centre: report(centre, sights=sights() | turns) for centre in ("c2", "c3")}
+    assert (
+        decide(situation(c1=report("c1", member=GONE, sights=sights() | turns), **reports)).action.plan
+        is Plan.FAIL_OVER
+    )
+
+
+def test_who_cannot_go_on_asks_for_a_person() -> None:
+    alone = replace(PROTECTED, names=(), promotable=())
+    told = decide(situation(alone, c1=report("c1", member=STANDBY, obeyed=Version(), stuck=True)))
+    assert told.action.plan is Plan.STUCK

@@ -100,7 +100,8 @@ CASES: list[tuple[str, str, MemberStatus, Published, ActKind, dict[str, Any]]] =
 def test_act(centre: str, status: MemberStatus, published: Published, kind: ActKind, changes: dict[str, Any]) -> None:
     deed = obey(post(report(centre, member=status), published, **changes))
     assert deed.action.kind is kind, deed.because
-    assert deed.action.version == published.version and deed.because.zh and deed.because.en
+    assert deed.action.stuck or deed.action.version == published.version
+    assert deed.action.stuck == ("a person must decide" in deed.because.en) and deed.because.zh
 
 
 def test_a_handover_is_orderly_and_a_failover_is_not() -> None:
@@ -135,3 +136,17 @@ def test_lower_versions_are_refused() -> None:
 def test_entry(published: Published | None, leads_to: str, heard: float, seen: Seen, kind: ActKind) -> None:
     own = report("c1", entry_leads_to=leads_to, sights=sights(seen))
     assert lead(post(own, published, heard_seconds=heard)).action.kind is kind
+
+
+def test_a_line_that_came_back_is_given_time() -> None:
+    """It was cut for long, and the primary has been in reach for a moment only."""
+    back = report("c3", member=replace(FOLLOWER, follows="m2"), sights=sights(Seen.GOOD, 1.0, of="m2"))
+    deed = obey(
+        post(
+            back,
+            FAILOVER,
+            others={"c2": NEW_PRIMARY["c2"]} if isinstance(NEW_PRIMARY, dict) else {"c2": NEW_PRIMARY},
+            down_seconds=99.0,
+        )
+    )
+    assert deed.action.kind is ActKind.NOTHING
