@@ -32,8 +32,7 @@ class HaproxyEntry(EntryHands):
             raise ProcedureFailed(
                 f"{entry.centre} 的入口的应答无法理解:{error}", f"the entry of {entry.centre} answers: {error}"
             ) from None
-        # Whoever is shut and still has sessions is led to as well: they are to be cut again.
-        return ",".join(state.name for state in states if state.open or state.sessions)
+        return ",".join(state.name for state in states if state.open)
 
     def lead(self, cluster: Cluster, entry: ClusterEntry, member: Member) -> Procedure[None]:
         yield from _move(cluster, entry, member.name)
