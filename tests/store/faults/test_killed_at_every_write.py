@@ -12,7 +12,9 @@ import pytest
 
 from secops.model.acceptance import Acceptance
 from secops.model.finding import Severity, State
+from secops.model.outcome import Evaluation
 from secops.model.text import Text
+from secops.store import elasticsearch_drain
 from secops.store.edits import Merge, Move, Split
 from secops.store.elasticsearch_server import Action, ElasticsearchServer, Result
 from secops.store.finding_store import FindingStore
@@ -117,6 +119,50 @@ def test_a_crash_at_any_request_of_a_step_is_made_good(
                 assert told(store) == expected, f"struck at request {number}"
                 assert store.waiting().depth == store.waiting().dead_letters == 0
     assert number > 1
+
+
+def seen_in(scan: int) -> list[Evaluation]:
+    """Of six assets, some of which change from scan to scan: each is a chunk by itself below."""
+    weaknesses = (
+        [weakness(), weakness("/b")],
+        [weakness(severity=Severity.HIGH), weakness("/c")],
+    )[scan]
+    return [evaluation(*weaknesses[number % 3 :], minutes=scan, asset=f"a{number % 5}") for number in range(6)]
+
+
+@pytest.mark.parametrize(("first", "share"), [(1, 0.5), (2, 1.0)])
+def test_a_crash_while_chunks_follow_each_other_is_made_good(
+    first: int, share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One flies, the events of another wait, a third is merged: struck at every second request, until there is none."""
+    monkeypatch.setattr(elasticsearch_drain, "_MOST_ENTRIES", 1)
+    clock = Clock()
+    with ledger(tmp_path, clock) as right:
+        for scan in range(2):
+            right.record(f"s{scan}", seen_in(scan))
+        expected = told(right)
+    number, struck = first - 2, True
+    while struck:
+        number += 2
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with fresh_indices(shared_elasticsearch()) as indices:
+            url, prefix = indices.server.name, indices.prefix
+            with open_store(url, folder, prefix, clock) as store:
+                store.record("s0", seen_in(0))
+            killer = Killer(number, share)
+            with monkeypatch.context() as context:
+                store = open_store(url, folder, prefix, clock)
+                killer.strike(context)
+                with suppress(Crash):
+                    store.record("s1", seen_in(1))
+            struck = killer.struck
+            with suppress(Crash):
+                store.close()
+            with open_store(url, folder, prefix, clock) as store:
+                assert told(store) == expected, f"struck at request {number}"
+                assert store.waiting().depth == store.waiting().dead_letters == 0
+    assert number > 6
 
 
 @pytest.mark.parametrize(("every", "before"), [(2, 0), (2, 1), (3, 0)])
