@@ -97,6 +97,20 @@ def enter_log(asset: str, vault: str, until: datetime) -> Procedure[None]:
     yield from _enter("logs", asset, document, f"enter the log in {vault}")
 
 
+def cluster_state(cluster: str, label: str = "") -> Procedure[Mapping[str, Any]]:
+    """Who leads and serves: `{leader, primary, epoch, promotable, because}`."""
+    state: Mapping[str, Any] = yield from _consult("clusters", cluster, f"ask about {cluster}{label}")
+    return state
+
+
+def enter_wish(cluster: str, wish: Mapping[str, Any], patience_seconds: float) -> Procedure[None]:
+    """Say a word to the leader of a cluster, and wait until it is done."""
+    text = orjson.dumps(wish, option=orjson.OPT_SORT_KEYS).decode()
+    name = f"ask for {wish['kind']} to {wish['target']}"
+    done = yield Step(name, Enter("wishes", cluster, text), changes=True, timeout_seconds=patience_seconds)
+    require(done, f"集群 {cluster} 未照办", f"the cluster {cluster} did not do it")
+
+
 def signature_of(text: str, label: str = "") -> Procedure[str]:
     """The service's signature of a text, in hexadecimal; empty when it has no key."""
     signed: str = yield from _consult("signatures", text, f"sign the list{label}")

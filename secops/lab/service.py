@@ -9,6 +9,7 @@ from secops.lab.inside import inside_namespace
 from secops.lab.places import CENTRES, METRICS_PORT, Lab, address
 from secops.lab.servers import Server
 from secops.model.cluster import ClusterEntry, Member
+from secops.service.beginning import make_keys
 
 _SETTINGS = """\
 inventory: ../../inventory.yaml
@@ -58,6 +59,7 @@ def prepare(lab: Lab) -> None:
     for place in CENTRES:
         home = lab.home(place)
         home.mkdir(mode=0o700)
+        make_keys(home / "keys")
         (home / "jindun.yaml").write_text(_SETTINGS.format(prefix=prefix(lab), endpoints=endpoints), encoding="utf-8")
 
 

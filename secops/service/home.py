@@ -40,6 +40,7 @@ from secops.inventory.load import load_inventory
 from secops.model.city import Asset, AssetKind, Tier
 from secops.model.step import Command, Result
 from secops.model.text import Text
+from secops.service.failover.cluster_ledger import ClusterLedger
 from secops.service.ledgers import Ledgers
 from secops.service.reviewing import Reviewed, Sla, Times, ignore, review
 from secops.service.run_replication import RunReplication
@@ -224,7 +225,7 @@ class Home:
             DialogueRunner(),
             fetch,
             rescan=self.trees,
-            ledgers=Ledgers(self.catalogue, self._sign, self.trees.rules, lambda: self.canaries),
+            ledgers=Ledgers(self.catalogue, self._sign, self.trees.rules, lambda: self.canaries, ClusterLedger(self)),
             sql=SqlRunner(),
         )
 

@@ -13,6 +13,7 @@ from secops.execution.runner import failure
 from secops.model.restore_point import RestorePoint, Verdict
 from secops.model.step import Consult, Enter, Result, Trouble
 from secops.model.text import Text
+from secops.service.failover.cluster_ledger import ClusterLedger
 from secops.support.clock import from_text, now, to_text
 from secops.support.errors import BadInput, JindunError
 
@@ -43,6 +44,8 @@ class Ledgers:
     | canaries_acknowledged | asset | enter: `{counter}` |
     | canary_holdings | point or replica | enter: `{asset, wanted, exact, lines}`, what it was found to hold |
     | canary_holding | point or replica | consult: what came of that; null when it was not looked at |
+    | clusters | cluster | consult: who leads and serves, the epoch, who may take over, why |
+    | wishes | cluster | enter: `{id, kind, target, by, typed, reason}`; written once it is done |
     | signatures | a text | consult: the service's signature in hexadecimal; empty without a key |
     """
 
@@ -52,8 +55,10 @@ class Ledgers:
         sign: Callable[[str], str] = lambda _text: "",
         rules: Callable[[str], Sequence[str]] = lambda _asset: (),
         canaries: Callable[[], CanaryLedger] | None = None,
+        clusters: ClusterLedger | None = None,
     ) -> None:
         """`canaries` opens their ledger when it is first needed."""
+        self._clusters = clusters
         self._catalogue = catalogue
         self._canaries = canaries or _no_ledger
         self._readers: Mapping[str, Callable[[str], bytes]] = {
@@ -66,6 +71,7 @@ class Ledgers:
             "use": lambda vault: orjson.dumps(catalogue.use(vault)),
             "dated": lambda key: orjson.dumps(catalogue.dated(*key.split(" "))),
             "signatures": lambda text: orjson.dumps(sign(text)),
+            "clusters": lambda cluster: orjson.dumps(self._known_clusters().state(cluster)),
             "canary": self._canary,
             "canary_holding": lambda subject: orjson.dumps(self._canaries().holding(subject)),
         }
@@ -81,16 +87,25 @@ class Ledgers:
         }
 
     def perform(self, effect: Consult | Enter, timeout_seconds: float) -> Result:
-        """As Performs.perform; the ledgers are local files, the timeout is theirs."""
+        """As Performs.perform; the ledgers are local files, the timeout is theirs. That of clusters is etcd."""
         try:
             if isinstance(effect, Consult):
                 return Result(ok=True, output=self._readers[effect.ledger](effect.key).decode())
-            self._writers[effect.ledger](effect.key, orjson.loads(effect.document))
+            document = orjson.loads(effect.document)
+            if effect.ledger == "wishes":
+                self._known_clusters().ask(effect.key, document, timeout_seconds)
+            else:
+                self._writers[effect.ledger](effect.key, document)
             return Result(ok=True)
         except KeyError:
             return failure(Trouble.INTERNAL, zh=f"没有台账 {effect.ledger}", en=f"there is no ledger {effect.ledger}")
         except JindunError as error:
             return failure(Trouble.FAILED, zh=error.text.zh, en=error.text.en)
+
+    def _known_clusters(self) -> ClusterLedger:
+        if self._clusters is None:
+            raise BadInput(Text("此处不知道集群", "clusters are not known here"))
+        return self._clusters
 
     def _canary(self, key: str) -> bytes:
         asset, _, moment = key.partition(" ")

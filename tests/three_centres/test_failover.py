@@ -1,5 +1,7 @@
 """The whole of it: daemons in three centres, clients in four places, a disaster, and nothing that was acknowledged is lost."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from backup.failover.canary.ledger import longest_outage, read_ledger
 from backup.failover.situation import Published, Wish, WishKind
 from secops.lab import etcd, faults
 from secops.lab.clients import Clients, truth
+from secops.lab.namespaces import inside
 from secops.lab.places import CLUSTER, PLACES, Lab
 from secops.support.errors import Incomplete
 from tests.lab.three_centres import standing_lab
@@ -78,6 +81,24 @@ def test_people_can_hand_over_at_any_time(lab: Lab, tmp_path: Path) -> None:
     until(lambda: _protected(lab, "c2"))
     asked = Wish("back", WishKind.SWITCHOVER, "c1", by=("somebody",), reason="a test")
     _through(lab, tmp_path, lambda: etcd.wish(lab, CLUSTER, asked), "c1")
+
+
+def test_a_playbook_hands_over_and_sees_it_protected_again(lab: Lab, tmp_path: Path) -> None:
+    until(lambda: _protected(lab, "c1"))
+    time.sleep(_SETTLE_SECONDS)
+    play = ("switch-database", "--input", f"cluster={CLUSTER}", "--input")
+    _said(lab, "playbook", "plan", *play, "member=c2")
+    assert _published(lab).primary == "c1"
+    _through(lab, tmp_path, lambda: _said(lab, "playbook", "run", *play, "member=c2"), "c2")
+    time.sleep(_SETTLE_SECONDS)
+    _said(lab, "playbook", "run", *play, "member=c1")
+
+
+def _said(lab: Lab, *words: str) -> None:
+    """In the remote centre, whose journal is its own."""
+    argv = (sys.executable, "-m", "secops", "--home", str(lab.home("c3")), *words)
+    done = subprocess.run(inside(lab.namespace("c3"), argv), capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_primary_that_is_cut_off_is_taken_over_from_and_comes_back_as_a_standby(lab: Lab, tmp_path: Path) -> None:

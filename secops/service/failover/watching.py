@@ -1,16 +1,18 @@
 """What the agents say of one cluster, followed as it comes in, without being one of them."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from backup.failover.situation import Heard, Policy, Published, Report, Situation, Wish
 from backup.failover.timeline import Glance
 from secops.coordination.etcd import Etcd
 from secops.coordination.lease_times import Clock, boot_clock
 from secops.coordination.mirror import Mirror
+from secops.inventory.inventory import Inventory
 from secops.model.cluster import Cluster
 from secops.model.text import Text
 from secops.service.agent.documents import (
@@ -22,11 +24,29 @@ from secops.service.agent.documents import (
     report_of,
     wish_of,
 )
-from secops.service.home import Home
+from secops.service.settings import Settings
 from secops.support.clock import now
 from secops.support.errors import BadInput, Incomplete
 
 Document = TypeVar("Document")
+
+
+class Standing(Protocol):
+    """What is needed of a home to follow its clusters."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def inventory(self) -> Inventory: ...
+
+    @property
+    def etcd_prefix(self) -> str: ...
+
+    @property
+    def etcd_context(self) -> ssl.SSLContext | None: ...
+
+
 _FIRST_SECONDS = 6.0
 """For etcd to answer at all."""
 LISTEN_SECONDS = 0.8
@@ -199,7 +219,7 @@ class Watching:
 
 
 @asynccontextmanager
-async def watching(home: Home, cluster: Cluster) -> AsyncIterator[Watching]:
+async def watching(home: Standing, cluster: Cluster) -> AsyncIterator[Watching]:
     """Followed, and known who speaks. Raises BadInput without an etcd in the settings, Incomplete when it does not answer."""
     endpoints = list(home.settings.coordination.endpoints.values())
     if not endpoints:
@@ -220,7 +240,7 @@ async def watching(home: Home, cluster: Cluster) -> AsyncIterator[Watching]:
             await asyncio.gather(task, return_exceptions=True)
 
 
-def cluster_of(home: Home, system: str, cluster: str = "") -> Cluster:
+def cluster_of(home: Standing, system: str, cluster: str = "") -> Cluster:
     """The cluster that is meant by a system, or one of its clusters by name. Raises BadInput."""
     found = home.inventory.clusters_of(system)
     chosen = [one for one in found if cluster in ("", one.id)]
