@@ -1,6 +1,7 @@
 """`secops serve`: the daemon of one centre, which guards the clusters of the inventory."""
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated
 
 import orjson
@@ -34,11 +35,22 @@ def serve(
         str, typer.Option(metavar="ID", help=say(zh="本机所在中心。", en="The centre that this machine is in."))
     ],
     listen: Listen = "127.0.0.1:9469",
+    pulse: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS:PORT",
+            help=say(
+                zh="在此应答 GET /pulse/CLUSTER,供 HAProxy 检查:守护进程冻结或退出时入口自行关闭。默认不监听。",
+                en="Answer GET /pulse/CLUSTER here, for HAProxy's checks: the entry closes by itself when the daemon is frozen "
+                "or gone. Not answered unless given.",
+            ),
+        ),
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     address, port = listen_address(listen)
     with open_home() as home:
-        daemon = Daemon(stand_of(home, centre))
+        daemon = Daemon(replace(stand_of(home, centre), pulse=listen_address(pulse) if pulse else None))
         bound, stop = serve_families(ValuesCollector(lambda: values(daemon)), address, port)
         say_serving(f"http://{listen.rpartition(':')[0]}:{bound}/metrics", as_json=as_json)
         try:

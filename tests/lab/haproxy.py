@@ -26,7 +26,7 @@ frontend entry
     bind 127.0.0.1:{port}
     default_backend web
 backend web
-{servers}
+{options}{servers}
 """
 
 
@@ -40,14 +40,17 @@ class Haproxy:
 
 
 @contextmanager
-def running_haproxy(folder: Path, servers: Mapping[str, str], mode: str = "http") -> Iterator[Haproxy]:
-    """Keep one running. `servers` are the lines of the backend by server name: address and options."""
+def running_haproxy(
+    folder: Path, servers: Mapping[str, str], mode: str = "http", options: str = ""
+) -> Iterator[Haproxy]:
+    """Keep one running. `servers` are the lines of the backend by server name: address and options; `options` other lines
+    of it."""
     assert HAPROXY, "haproxy is not installed"
     folder.mkdir(parents=True, exist_ok=True)
     # A path of a socket has at most 107 bytes, and folders of tests are long.
     with tempfile.TemporaryDirectory(prefix="jindun-") as short:
         for _attempt in range(5):
-            process, entry = _start(folder, Path(short) / "s", servers, mode)
+            process, entry = _start(folder, Path(short) / "s", servers, mode, options)
             if process.poll() is None:
                 break
         else:
@@ -60,14 +63,14 @@ def running_haproxy(folder: Path, servers: Mapping[str, str], mode: str = "http"
 
 
 def _start(
-    folder: Path, socket: Path, servers: Mapping[str, str], mode: str
+    folder: Path, socket: Path, servers: Mapping[str, str], mode: str, options: str
 ) -> tuple["subprocess.Popen[bytes]", Haproxy]:
     """Another port is tried by the caller when somebody took this one in between."""
     assert HAPROXY
     port = free_port()
     lines = "\n".join(f"    server {name} {rest}" for name, rest in servers.items())
     config = folder / "haproxy.cfg"
-    config.write_text(_CONFIG.format(socket=socket, port=port, servers=lines, mode=mode))
+    config.write_text(_CONFIG.format(socket=socket, port=port, servers=lines, mode=mode, options=options))
     socket.unlink(missing_ok=True)
     with (folder / "haproxy.log").open("wb") as sink:
         process = subprocess.Popen(

@@ -10,11 +10,14 @@ from dataclasses import dataclass, replace
 from backup.failover.hands import MemberHands
 from backup.failover.members import postgresql_programs as programs
 from backup.failover.members.postgresql_status import (
+    IDENTITY_NOW,
     LOOK,
     LOOK_OPTIONS,
     STATUS,
     Memory,
+    commit_waits,
     has_room,
+    identity_of,
     look_of_failure,
     look_of_row,
     moment_of,
@@ -25,7 +28,7 @@ from backup.failover.members.postgresql_status import (
 from backup.failover.situation import Act, ActKind, MemberState, MemberStatus, Policy, Seen
 from secops.model.cluster import Cluster, Member
 from secops.model.product import Product
-from secops.model.step import Command, Procedure, ProcedureFailed, Result, Sql, Step, Trouble, require
+from secops.model.step import Command, Procedure, ProcedureFailed, Result, Sql, Step, require
 
 _STATUS_SECONDS = 0.8
 _ROOM_EVERY_SECONDS = 2.0
@@ -34,11 +37,12 @@ _SECOND_LOOK_SECONDS = 0.4
 _SHORT_SECONDS = 3.0
 _PROMOTE_SECONDS = 60
 _CHECKPOINT_SECONDS = 900.0
+_QUIET_CHECKPOINT_SECONDS = 5.0
+_GLANCE_SECONDS = 0.2
+_LONG_LOOK_SECONDS = 1.0
 _STOP_SECONDS = 30.0
 _START_SECONDS = 15.0
 _COPY_SECONDS = 24 * 3600.0
-_TIDY_SECONDS = 10.0
-_POSITION = r"\A[0-9A-F]+/[0-9A-F]+\s*\Z"
 _LOOKS = 100
 _ACTS = "jindun-act"
 """The application that acts are made under; an agent that starts ends what its predecessor left under this name."""
@@ -72,8 +76,9 @@ class PostgresqlHands(MemberHands):
         server = connection(cluster, member, "jindun-status")
         told = yield Step("ask the member", Sql(server, STATUS), timeout_seconds=_STATUS_SECONDS)
         if told.ok:
-            memory = self._memories.setdefault(f"{cluster.id}/{member.name}", Memory())
+            memory, own = self._memory(cluster, member), _Own(cluster, member)
             yield from _look_for_room(member, memory, moment_of(told.output))
+            yield from _look_for_proof(own, memory, told.output)
             return replace(running(cluster, told.output, memory), room=memory.room)
         state = state_of_failure(told)
         if state is not MemberState.STOPPED:
@@ -98,13 +103,15 @@ class PostgresqlHands(MemberHands):
 
     def perform(self, cluster: Cluster, member: Member, act: Act) -> Procedure[None]:
         own = _Own(cluster, member)
+        if act.kind in _ASKING:
+            yield from _end_left(own)
         match act.kind:
             case ActKind.STOP_RECEIVER:
                 yield from _stop_receiver(own)
             case ActKind.PROMOTE:
                 yield from _promote(own)
             case ActKind.SET_NAMES:
-                yield from _set_names(own, act.names)
+                yield from _set_names(own, act.names, self._memory(cluster, member))
             case ActKind.STOP:
                 yield from _stop(own, clean=act.clean)
             case ActKind.START | ActKind.RESUME:
@@ -117,24 +124,20 @@ class PostgresqlHands(MemberHands):
                 raise ProcedureFailed(f"成员不执行 {act.kind}", f"a member does not do {act.kind}")
 
     def tidy(self, cluster: Cluster, member: Member) -> Procedure[None]:
-        """Also waits until the reload of names that a predecessor may have asked for is in force. Raises ProcedureFailed
-        while something may still be under way; of a server that is gone nothing is."""
-        own = _Own(cluster, member)
-        ended = yield Step(
-            "end what a predecessor left", own.ask(_END_PREDECESSOR, r"^0\|"), timeout_seconds=_TIDY_SECONDS
-        )
-        if not ended.ok and state_of_failure(ended) is MemberState.STOPPED:
-            return
-        require(ended, f"{member.name} 上仍有未结束的语句", f"statements are still under way on {member.name}")
-        if ended.output.endswith("f"):
-            yield from _checkpoint(own)
+        """Raises ProcedureFailed while something may still be under way."""
+        yield from _end_left(_Own(cluster, member), idle=True)
+
+    def _memory(self, cluster: Cluster, member: Member) -> Memory:
+        return self._memories.setdefault(f"{cluster.id}/{member.name}", Memory())
 
 
 hands = PostgresqlHands()
 
-_END_PREDECESSOR = f"""SELECT count(*) FILTER (WHERE NOT pg_terminate_backend(pid, 2000)), pg_is_in_recovery()
-FROM pg_stat_activity WHERE application_name = '{_ACTS}' AND pid <> pg_backend_pid()"""  # noqa: S608 - a constant
-"""How many do not end, and whether it is a standby."""
+_ASKING = (ActKind.STOP_RECEIVER, ActKind.PROMOTE, ActKind.SET_NAMES, ActKind.FOLLOW)
+"""Acts that are statements: one that outlived its time limit could still come about after the next."""
+
+_LEFT = f"FROM pg_stat_activity WHERE application_name = '{_ACTS}' AND pid <> pg_backend_pid()"
+_BUSY = " AND state <> 'idle'"
 
 
 def connection(cluster: Cluster, member: Member, application: str) -> str:
@@ -165,6 +168,35 @@ def _look_for_room(member: Member, memory: Memory, moment: float) -> Procedure[N
     memory.room = has_room(seen.output) if seen.ok else memory.room
 
 
+def _look_for_proof(own: _Own, memory: Memory, told: str) -> Procedure[None]:
+    """That commits wait for the names in force, when nobody has seen it since they came into force."""
+    identity = identity_of(told)
+    if memory.identity != identity:
+        memory.identity, memory.identity_since = identity, moment_of(told)
+    if not identity or memory.proven == identity:
+        return
+    statement = commit_waits(memory.identity_since, _GLANCE_SECONDS)
+    seen = yield Step("see a commit wait", own.ask(statement), timeout_seconds=_STATUS_SECONDS)
+    if seen.ok:
+        memory.proven = identity
+
+
+def _end_left(own: _Own, *, idle: bool = False) -> Procedure[None]:
+    """End the statements of an act that is over, and sessions that could begin others; none takes effect afterwards."""
+    left = _LEFT if idle else _LEFT + _BUSY
+    ended = yield Step(
+        "end what an earlier act left",
+        own.ask(f"SELECT count(pg_terminate_backend(pid)) {left}"),
+        changes=True,
+        timeout_seconds=_SHORT_SECONDS,
+    )
+    if not ended.ok and state_of_failure(ended) is MemberState.STOPPED:
+        return  # and nothing with it
+    require(ended, f"{own.member.name} 没有应答", f"{own.member.name} does not answer")
+    if ended.output.strip() != "0":
+        yield from _wait(own, "see that nothing is left of it", f"SELECT count(*) {left}", "^0$")
+
+
 def _stop_receiver(own: _Own) -> Procedure[None]:
     """From then on nobody writes to it, and commits of a primary that waits for it are not acknowledged."""
     yield from _set(own, "primary_conninfo", "")
@@ -183,7 +215,7 @@ def _promote(own: _Own) -> Procedure[None]:
     require(promoted, f"{own.member.name} 未能提升", f"{own.member.name} was not promoted")
 
 
-def _set_names(own: _Own, names: tuple[str, ...]) -> Procedure[None]:
+def _set_names(own: _Own, names: tuple[str, ...], memory: Memory) -> Procedure[None]:
     """Commits wait for every one of the names; for nobody when there are none."""
     listed = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
     value = f"FIRST {len(names)} ({listed})" if names else ""
@@ -191,34 +223,27 @@ def _set_names(own: _Own, names: tuple[str, ...]) -> Procedure[None]:
     quoted = _literal(value)
     yield from _wait(own, "see the names in force", f"SELECT current_setting('synchronous_standby_names') = {quoted}")
     if names:
-        yield from _checkpoint(own)
+        memory.proven = yield from _prove(own)
 
 
-def _checkpoint(own: _Own) -> Procedure[None]:
-    """Backends wait for standbys once the checkpointer has read the names, which it does before its next checkpoint; a
-    standby that is rewound needs one of this timeline as well."""
-    asked = yield Step(
-        "note the position before the checkpoint",
-        own.ask("SELECT pg_current_wal_insert_lsn()", _POSITION),
-        timeout_seconds=_SHORT_SECONDS,
-    )
-    require(asked, f"{own.member.name} 没有应答", f"{own.member.name} does not answer")
-    done = yield Step("make a checkpoint", own.ask("CHECKPOINT"), changes=True, timeout_seconds=_SHORT_SECONDS)
-    if done.trouble is Trouble.TIMEOUT:
-        done = yield from _await_checkpoint(own, asked.output.strip())
-    require(done, f"{own.member.name} 未能完成检查点", f"{own.member.name} made no checkpoint")
-
-
-def _await_checkpoint(own: _Own, after: str) -> Procedure[Result]:
-    """It goes on by itself and may take minutes: looked for once a second, so that what is newer need not wait for it."""
-    question = f"SELECT redo_lsn >= '{after}' FROM pg_control_checkpoint(), pg_sleep(1)"  # noqa: S608 - a position
-    for look in range(1, int(_CHECKPOINT_SECONDS) + 1):
-        seen = yield Step(
-            f"see the checkpoint made, look {look}", own.ask(question, "^t$"), timeout_seconds=_SHORT_SECONDS
+def _prove(own: _Own) -> Procedure[str]:
+    """Sessions wait for standbys once the checkpointer has read the names. One that is seen to wait proves it; when nobody
+    commits, a checkpoint does, which comes after the reading and costs little then. Gives which names of which start."""
+    told = yield Step("ask which names are in force", own.ask(IDENTITY_NOW), timeout_seconds=_SHORT_SECONDS)
+    require(told, f"无法得知 {own.member.name} 等待谁", f"whom {own.member.name} waits for is not known")
+    moment, identity = told.output.strip().split("|")
+    statement = commit_waits(float(moment), _LONG_LOOK_SECONDS)
+    seen = yield Step("see a commit wait", own.ask(statement), timeout_seconds=_SHORT_SECONDS)
+    if not seen.ok:
+        done = yield Step(
+            "make a checkpoint", own.ask("CHECKPOINT"), changes=True, timeout_seconds=_QUIET_CHECKPOINT_SECONDS
         )
-        if seen.ok:
-            break
-    return seen
+        require(
+            done,
+            f"尚未看到 {own.member.name} 的提交等待备库",
+            f"no commit of {own.member.name} was seen to wait for a standby yet",
+        )
+    return identity
 
 
 def _follow(own: _Own, upstream: Member) -> Procedure[None]:

@@ -1,12 +1,12 @@
 """What PostgreSQL's answers mean. Pure but for `Memory`, which the caller keeps."""
 
-import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from backup.failover.situation import MemberState, MemberStatus, Seen, Standby
-from secops.model.cluster import Cluster
+from secops.model.cluster import Cluster, Member
 from secops.model.step import Result, Trouble
 from secops.support.postgresql_wire import CONNECTED
 
@@ -17,6 +17,11 @@ _ROOM_BYTES = 64 << 20
 _TURNED_AWAY = "too many clients|connection slots|authentication failed|no pg_hba.conf entry|does not exist|not permitted to log in"
 """Said by a server that runs: nobody's process is gone, and others may be served."""
 _ZERO = "'0/0'::pg_lsn"
+IDENTITY = (
+    "SELECT extract(epoch FROM pg_postmaster_start_time()) || ' ' || current_setting('synchronous_standby_names')"
+)
+"""Which names of which start of the server."""
+IDENTITY_NOW = f"SELECT extract(epoch FROM clock_timestamp()), ({IDENTITY})"  # noqa: S608 - a constant
 STATUS = f"""
 SELECT 'self', pg_is_in_recovery(), extract(epoch FROM clock_timestamp()),
   CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
@@ -28,18 +33,22 @@ SELECT 'self', pg_is_in_recovery(), extract(epoch FROM clock_timestamp()),
   current_setting('synchronous_standby_names'),
   coalesce((SELECT setting FROM pg_file_settings WHERE name = 'synchronous_standby_names' ORDER BY seqno DESC LIMIT 1), ''),
   current_setting('primary_conninfo'),
-  concat_ws(';',
-    CASE WHEN current_setting('fsync') <> 'on' THEN 'fsync=' || current_setting('fsync') END,
-    CASE WHEN current_setting('full_page_writes') <> 'on' THEN 'full_page_writes=' || current_setting('full_page_writes') END,
-    CASE WHEN current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')
-         THEN 'synchronous_commit=' || current_setting('synchronous_commit') END,
-    (SELECT string_agg(word || ' (' || coalesce(setrole::regrole::text, '*') || ')', ';')
-     FROM pg_db_role_setting, unnest(setconfig) AS word
-     WHERE word ~* '^synchronous_commit=' AND word !~* '=(on|true|yes|1|remote_apply)$'))
+  ({IDENTITY})
 UNION ALL
-SELECT 'standby', false, 0, coalesce(flush_lsn, {_ZERO}) - {_ZERO}, 0, sync_state, application_name, '',
-  coalesce(host(client_addr), ''), ''
+SELECT 'standby', false, 0, coalesce(flush_lsn, {_ZERO}) - {_ZERO}, 0, sync_state, application_name,
+  coalesce(host(client_addr), 'a local socket'), '', ''
 FROM pg_stat_replication WHERE state = 'streaming'
+UNION ALL
+SELECT 'unsafe', false, 0, 0, 0, name || '=' || value, '', '', '', ''
+FROM (VALUES ('fsync', current_setting('fsync'), 'on', true),
+             ('full_page_writes', current_setting('full_page_writes'), 'on', NOT pg_is_in_recovery()),
+             ('synchronous_commit', current_setting('synchronous_commit'), 'on,remote_apply', NOT pg_is_in_recovery()))
+  AS looked_at (name, value, safe, matters) WHERE matters AND value <> ALL (string_to_array(safe, ','))
+UNION ALL
+SELECT 'unsafe', false, 0, 0, 0, concat_ws(' ', word, 'role ' || rolname, 'database ' || datname), '', '', '', ''
+FROM pg_db_role_setting CROSS JOIN LATERAL unnest(setconfig) AS word
+LEFT JOIN pg_roles ON pg_roles.oid = setrole LEFT JOIN pg_database ON pg_database.oid = setdatabase
+WHERE NOT pg_is_in_recovery() AND word ~* '^synchronous_commit=' AND word !~* '=(on|remote_apply|true|yes|1)$'
 """  # noqa: S608 - a constant
 """The flushed position is read in the same statement as the names, which the session took up before it began. Without a
 receiver a standby's timeline is that of its newest log: the control file tells of it late."""
@@ -56,6 +65,20 @@ LOOK_OPTIONS = "-c work_mem=64kB"
 """With so little memory its sort needs a new file, which a full disk refuses though a commit may still find room."""
 
 
+def commit_waits(since: float, seconds: float) -> str:
+    """Succeeds as soon as a session is seen that waits for standbys and began to after that moment of the server's clock;
+    fails when none is within so long. The canaries alone give several chances a second."""
+    return f"""
+DO $$ DECLARE begun timestamptz := clock_timestamp(); BEGIN
+  WHILE clock_timestamp() < begun + interval '{seconds} s' LOOP
+    PERFORM pg_stat_clear_snapshot();
+    IF EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND state_change > to_timestamp({since}))
+    THEN RETURN; END IF;
+  END LOOP;
+  RAISE 'no session was seen to wait';
+END $$"""
+
+
 @dataclass(slots=True)
 class Memory:
     """When the standbys in a primary's names last confirmed something new, by the member's clock."""
@@ -65,6 +88,11 @@ class Memory:
     looked_at: float = 0.0
     room: bool = True
     room_looked_at: float = 0.0
+    proven: str = ""
+    """The `IDENTITY` for which commits are known to wait."""
+    identity: str = ""
+    identity_since: float = 0.0
+    """Since when it was seen, by the server's clock."""
 
     def unprotected(self, moment: float, confirmed: int, flushed: int, *, streams: bool) -> float:
         """For how many seconds nobody has confirmed what waits."""
@@ -78,7 +106,7 @@ class Memory:
 def running(cluster: Cluster, output: str, memory: Memory) -> MemberStatus:
     """From the rows that STATUS gives."""
     rows = [line.split("|") for line in output.splitlines()]
-    _, recovering, moment, flushed, timeline, receiver, names, kept, upstream, unsafe = next(
+    _, recovering, moment, flushed, timeline, receiver, names, kept, upstream, identity = next(
         row for row in rows if row[0] == "self"
     )
     if recovering == "t":
@@ -90,7 +118,7 @@ def running(cluster: Cluster, output: str, memory: Memory) -> MemberStatus:
             follows=follows,
             receiving=receiver == "streaming",
             names_kept=names_in(kept),
-            unsafe=_listed(unsafe),
+            unsafe=_unsafe(cluster, rows),
         )
     standbys = tuple(Standby(row[6], row[5] in ("sync", "quorum"), int(row[3])) for row in rows if row[0] == "standby")
     in_force = names_in(names)
@@ -100,38 +128,45 @@ def running(cluster: Cluster, output: str, memory: Memory) -> MemberStatus:
         MemberState.PRIMARY,
         timeline=int(timeline),
         flushed=int(flushed),
-        names=in_force,
+        # What is set counts once commits are known to wait for it.
+        names=in_force if memory.proven == identity else (),
         names_kept=names_in(kept),
         names_since=int(flushed),
         standbys=standbys,
         unprotected_seconds=unprotected if in_force else 0.0,
-        unsafe=(*_listed(unsafe), *_strangers(cluster, rows)),
+        unsafe=_unsafe(cluster, rows),
     )
 
 
-def _listed(unsafe: str) -> tuple[str, ...]:
-    return tuple(word for word in unsafe.split(";") if word)
+def _unsafe(cluster: Cluster, rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Settings that acknowledge what may vanish, and who confirms under a member's name and is somebody else."""
+    found = [row[5] for row in rows if row[0] == "unsafe"]
+    for member in cluster.members:
+        places = [row[7] for row in rows if row[0] == "standby" and row[6] == member.name]
+        if len(places) > 1:
+            found.append(f"{member.name} confirms {len(places)} times")
+        found += [f"{member.name} confirms from {place}" for place in places if _is_elsewhere(member, place)]
+    return tuple(found)
 
 
-def _strangers(cluster: Cluster, rows: list[list[str]]) -> Iterator[str]:
-    """Who streams under a member's name from elsewhere: PostgreSQL would count its word. Names of hosts are not resolved."""
-    for row in rows:
-        member = cluster.member(row[6]) if row[0] == "standby" else None
-        if member and row[8] and _is_address(member.address) and row[8] != member.address:
-            yield f"{member.name} streams from {row[8]}, not from {member.address}"
-
-
-def _is_address(word: str) -> bool:
+def _is_elsewhere(member: Member, place: str) -> bool:
+    """An address of the inventory that is a name cannot be compared."""
     try:
-        ipaddress.ip_address(word)
+        ip_address(member.address)
     except ValueError:
         return False
-    return True
+    return place != member.address
 
 
 def moment_of(output: str) -> float:
     """When the member answered, by its own clock."""
     return float(next(line for line in output.splitlines() if line.startswith("self|")).split("|")[2])
+
+
+def identity_of(output: str) -> str:
+    """Of a primary with names, what `IDENTITY` gives; empty for all others."""
+    row = next(line for line in output.splitlines() if line.startswith("self|")).split("|")
+    return row[9] if row[1] == "f" and row[6] else ""
 
 
 def has_room(output: str) -> bool:

@@ -28,6 +28,7 @@ from secops.model.text import Text
 from secops.service.agent.agent import Agent, Hands, Means
 from secops.service.agent.documents import Keys
 from secops.service.agent.leading import Leading, Store
+from secops.service.agent.pulse import Pulse
 from secops.service.agent.remembering import Remembering
 from secops.service.agent.run_copies import RunCopies
 from secops.service.agent.seat import Seat
@@ -61,6 +62,8 @@ class Stand:
     times: LeaseTimes
     policy: Policy
     context: ssl.SSLContext | None = None
+    pulse: tuple[str, int] | None = None
+    """Where entries ask whether we live; None: nowhere."""
 
 
 class Daemon:
@@ -125,7 +128,14 @@ class Daemon:
         self.session, self.seat = session, seat
         self.leading = Leading(stand.centre, self.agents, store, self._policy, seated=lambda: seat.taken)
         agents = [agent.run for agent in self.agents.values()]
-        return [session.run, mirror.run, seat.run, copies.run, self.leading.run, etcd.warm, self._tell, *agents]
+        shared = [session.run, mirror.run, seat.run, copies.run, self.leading.run, etcd.warm]
+        pulses = [Pulse(*stand.pulse, self._guards).run] if stand.pulse else []
+        return [*shared, *pulses, self._tell, *agents]
+
+    def _guards(self, cluster: str) -> bool | None:
+        """Whether what holds for a cluster has been read; None for one that is not ours."""
+        agent = self.agents.get(cluster)
+        return agent.published is not None if agent else None
 
     async def _tell(self) -> None:
         """Say what has changed. What counts seconds is not said again and again."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from backup.failover.decide import decide
 from backup.failover.situation import Heard, Plan, Policy, Published, Report, Situation, Verdict, Wish
+from secops.coordination.compaction import Compaction
 from secops.coordination.etcd import Etcd, EtcdUnreachable
 from secops.coordination.etcd_wire import Delete, Put, Refusal
 from secops.coordination.leadership import Leadership, NotLeader
@@ -23,7 +24,6 @@ _LOOK_SECONDS = 0.1
 _LEAST_SECONDS = 0.01
 _AWAY_EVERY_SECONDS = 5.0
 _FRESH_SECONDS = 1.0
-_COMPACTED_EVERY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,6 @@ class Leading:
         self._told: dict[str, tuple[str, str]] = {}
         self.decisions: dict[str, Decision[Verdict]] = {}
         """The newest of each cluster, by its id."""
-        self.alarms: frozenset[str] = frozenset()
-        """What etcd raises: with `NOSPACE` nothing can be written any more."""
         self.leadership = Leadership(
             store.etcd,
             store.session,
@@ -70,11 +68,17 @@ class Leading:
             makes_room=self._makes_room,
             stands=seated,
         )
+        self._compaction = Compaction(store.etcd, store.mirror, lambda: self.leadership.leads)
+
+    @property
+    def alarms(self) -> frozenset[str]:
+        """What etcd raises: with `NOSPACE` nothing can be written any more."""
+        return self._compaction.alarms
 
     async def run(self) -> None:
         """Stand for election; decide while elected."""
         async with asyncio.TaskGroup() as tasks:
-            for part in (self.leadership.run(), self._deciding(), self._keeping_away(), self._keeping_small()):
+            for part in (self.leadership.run(), self._deciding(), self._keeping_away(), self._compaction.run()):
                 tasks.create_task(part)
 
     def situation(self, cluster: Cluster) -> Situation:
@@ -149,17 +153,6 @@ class Leading:
             if self.leadership.leads and len(busiest) == 1 and (endpoint := self._store.endpoints.get(*busiest)):
                 with suppress(EtcdUnreachable, Refusal):
                     await keep_leader_away(self._store.etcd, endpoint)
-
-    async def _keeping_small(self) -> None:
-        """Reports are written many times a second: the leader has etcd forget those of more than a minute ago, which is
-        enough for watches that were broken off. Everybody asks for alarms."""
-        while True:
-            keep_from = self._store.mirror.revision
-            await asyncio.sleep(_COMPACTED_EVERY_SECONDS)
-            with suppress(EtcdUnreachable, Refusal):
-                self.alarms = await self._store.etcd.alarms()
-                if self.leadership.leads and keep_from:
-                    await self._store.etcd.compact(keep_from)
 
     def _published(self, cluster: str) -> tuple[Published, int] | None:
         """What holds, and the revision to write in the place of. Raises Unreadable: nothing is written over what is not

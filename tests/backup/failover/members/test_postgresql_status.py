@@ -22,9 +22,9 @@ CLUSTER = Cluster(
     "c", "s", (Member("c1", "c1", "local", "10.0.0.1"), Member("c2", "c2", "local", "10.0.0.2", 5433)), "c1", (), (), ()
 )
 PRIMARY = """\
-self|f|{moment}|{flushed}|3||FIRST 1 ("c2")|FIRST 1 ("c2")|host=10.0.0.2 port=5433|
-standby|f|0|{confirmed}|0|sync|c2||10.0.0.2|
-standby|f|0|900|0|async|c3|||"""
+self|f|{moment}|{flushed}|3||FIRST 1 ("c2")|FIRST 1 ("c2")|host=10.0.0.2 port=5433|1 c2
+standby|f|0|{confirmed}|0|sync|c2|10.0.0.2||
+standby|f|0|900|0|async|c3|10.0.0.3||"""
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_positions_are_bytes() -> None:
 
 
 def test_a_primary_tells_of_its_names_and_of_who_streams() -> None:
-    told = running(CLUSTER, PRIMARY.format(moment=100.0, flushed=1000, confirmed=1000), Memory())
+    told = running(CLUSTER, PRIMARY.format(moment=100.0, flushed=1000, confirmed=1000), Memory(proven="1 c2"))
     assert (told.state, told.timeline, told.flushed, told.names_since) == (MemberState.PRIMARY, 3, 1000, 1000)
     assert told.names == told.names_kept == ("c2",)
     assert told.standbys == (Standby("c2", True, 1000), Standby("c3", False, 900))
@@ -59,11 +59,11 @@ def test_a_primary_tells_of_its_names_and_of_who_streams() -> None:
 
 
 def test_a_standby_tells_whom_it_follows_and_whether_anything_comes() -> None:
-    told = running(CLUSTER, "self|t|100.0|500|2|streaming|||host=10.0.0.2 port=5433 user=x|", Memory())
+    told = running(CLUSTER, "self|t|100.0|500|2|streaming|||host=10.0.0.2 port=5433 user=x|1 ", Memory())
     assert (told.state, told.follows, told.receiving, told.flushed) == (MemberState.STANDBY, "c2", True, 500)
-    told = running(CLUSTER, "self|t|100.0|500|2||||host=10.0.0.2 port=5432|", Memory())
+    told = running(CLUSTER, "self|t|100.0|500|2||||host=10.0.0.2 port=5432|1 ", Memory())
     assert (told.follows, told.receiving) == ("", False)
-    assert running(CLUSTER, "self|t|100.0|||||| |", Memory()).flushed == 0
+    assert running(CLUSTER, "self|t|100.0|||||| |1 ", Memory()).flushed == 0
 
 
 def test_a_primary_is_unprotected_from_when_nobody_confirms_what_waits() -> None:
@@ -83,10 +83,10 @@ def test_a_primary_is_unprotected_from_when_nobody_confirms_what_waits() -> None
 
 
 def test_a_primary_whose_standby_is_gone_is_unprotected_though_nothing_waits() -> None:
-    memory, alone = Memory(), 'self|f|{}|1000|3||FIRST 1 ("c2")|||'
+    memory, alone = Memory(), 'self|f|{}|1000|3||FIRST 1 ("c2")|||1 c2'
     running(CLUSTER, PRIMARY.format(moment=100.0, flushed=1000, confirmed=1000), memory)
     assert running(CLUSTER, alone.format(100.5), memory).unprotected_seconds == pytest.approx(0.5)
-    assert running(CLUSTER, "self|f|101|1000|3|||||", memory).unprotected_seconds == 0  # it is to wait for nobody
+    assert running(CLUSTER, "self|f|101|1000|3|||||1 ", memory).unprotected_seconds == 0  # it is to wait for nobody
 
 
 def test_a_stopped_member_tells_what_its_control_file_says() -> None:
@@ -143,10 +143,10 @@ def test_a_canary_that_an_older_one_waits_before_does_not_commit() -> None:
 def test_a_primary_that_may_acknowledge_too_early_says_so() -> None:
     row = PRIMARY.format(moment=100.0, flushed=1000, confirmed=1000)
     assert running(CLUSTER, row, Memory()).unsafe == ()
-    told = running(CLUSTER, row.replace("port=5433|", "port=5433|fsync=off;synchronous_commit=local (app)"), Memory())
-    assert told.unsafe == ("fsync=off", "synchronous_commit=local (app)")
+    told = running(CLUSTER, f"{row}\nunsafe|f|0|0|0|synchronous_commit=local role app||||", Memory())
+    assert told.unsafe == ("synchronous_commit=local role app",)
 
 
 def test_a_stranger_under_the_name_of_a_standby_is_noticed() -> None:
     row = PRIMARY.format(moment=100.0, flushed=1000, confirmed=1000).replace("|10.0.0.2|", "|10.0.0.9|")
-    assert running(CLUSTER, row, Memory()).unsafe == ("c2 streams from 10.0.0.9, not from 10.0.0.2",)
+    assert running(CLUSTER, row, Memory()).unsafe == ("c2 confirms from 10.0.0.9",)
