@@ -179,6 +179,13 @@ class Journal:
             self._insert(run, token, Kind.STATE, "", {"state": state, "zh": because.zh, "en": because.en})
             self._set_state(run, state, because)
 
+    def prune(self, playbook: str, kept: int) -> int:
+        """Forget all but the newest runs of a playbook; gives how many were forgotten. Their room is used again."""
+        older = "select run from runs where playbook = ? order by started desc, run desc limit -1 offset ?"
+        with self._transaction():
+            self._db.execute(f"delete from entries where run in ({older})", (playbook, kept))  # noqa: S608 - a constant
+            return self._db.execute(f"delete from runs where run in ({older})", (playbook, kept)).rowcount  # noqa: S608
+
     def run(self, run: str) -> Run:
         """The run; an unambiguous prefix of its id is enough."""
         found = self._runs("where run >= ? and run < ? order by run", (run, run + "\uffff"))

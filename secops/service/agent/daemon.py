@@ -25,6 +25,7 @@ from secops.execution.journal import Journal
 from secops.execution.runner import Runner
 from secops.model.cluster import Cluster
 from secops.model.text import Text
+from secops.service.agent.acting import PLAYBOOK
 from secops.service.agent.agent import Agent, Hands, Means
 from secops.service.agent.documents import Keys
 from secops.service.agent.leading import Leading, Store
@@ -40,6 +41,8 @@ from secops.support.plugins import plugins_in
 Part: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 _THREADS_PER_CLUSTER = 12
 _TELL_SECONDS = 0.1
+_PRUNED_EVERY_SECONDS = 600.0
+_ACTS_KEPT = 2000
 
 
 def _ignore(_told: Told) -> None:
@@ -130,7 +133,7 @@ class Daemon:
         agents = [agent.run for agent in self.agents.values()]
         shared = [session.run, mirror.run, seat.run, copies.run, self.leading.run, etcd.warm]
         pulses = [Pulse(*stand.pulse, self._guards).run] if stand.pulse else []
-        return [*shared, *pulses, self._tell, *agents]
+        return [*shared, *pulses, self._tell, lambda: _prune(journal), *agents]
 
     def _guards(self, cluster: str) -> bool | None:
         """Whether what holds for a cluster has been read; None for one that is not ours."""
@@ -148,6 +151,14 @@ class Daemon:
                     said[told.cluster, told.who] = bare
                     self._on_told(told)
             await asyncio.sleep(_TELL_SECONDS)
+
+
+async def _prune(journal: Journal) -> None:
+    """An act that fails is tried again and again: the newest of them tell enough."""
+    while True:
+        with suppress(Incomplete):
+            await asyncio.to_thread(journal.prune, PLAYBOOK, _ACTS_KEPT)
+        await asyncio.sleep(_PRUNED_EVERY_SECONDS)
 
 
 async def _until(ended: asyncio.Event, parts: list[Part]) -> None:
