@@ -42,7 +42,7 @@ def _is_left(situation: Situation, published: Published, status: MemberStatus) -
     """The primary is well and only whom it waits for is gone, slow or full."""
     if not published.names or status.state is not MemberState.PRIMARY or not status.room:
         return False
-    if not status.names:
+    if not status.names and not status.names_kept:
         return not any(standby.name in published.names for standby in status.standbys)
     return status.unprotected_seconds >= situation.policy.alone_after_seconds
 

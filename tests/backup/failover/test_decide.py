@@ -144,6 +144,11 @@ CASES: list[tuple[str, Plan, dict[str, Any]]] = [
         },
     ),
     (
+        "it was started again and is not seen to wait yet",
+        Plan.STEADY,
+        {"c1": report("c1", member=replace(PRIMARY, names=(), standbys=(), unprotected_seconds=0.3))},
+    ),
+    (
         "rather no writes",
         Plan.STUCK,
         {
