@@ -18,9 +18,11 @@ from backup.failover.situation import (
     Version,
     Wish,
 )
+from secops.model.cluster import MemberFence
 
 NAMES = st.sampled_from(["m1", "m2", "m3", "津"])
 SECONDS = st.floats(0, 1e9)
+st.register_type_strategy(MemberFence, st.builds(MemberFence, timeout_seconds=SECONDS))  # JSON has no infinity
 STATUS = st.builds(MemberStatus, unprotected_seconds=SECONDS)
 SIGHTS = st.dictionaries(NAMES, st.builds(Sight, seconds=SECONDS), max_size=3)
 REPORT = st.builds(
