@@ -1,5 +1,6 @@
 """The ladder for a database: what is whole as files and lacks a segment of its log is found by starting it."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,5 +93,9 @@ def _is_segment(path: str) -> bool:
 
 
 def _lose_log(folder: Path) -> None:
-    for path in (folder / "pg_wal").glob("0*"):
+    """As if it had never been there: the directory keeps its time."""
+    log = folder / "pg_wal"
+    before = log.stat()
+    for path in log.glob("0*"):
         path.unlink()
+    os.utime(log, ns=(before.st_atime_ns, before.st_mtime_ns))
