@@ -138,6 +138,10 @@ class Engine(ABC):
     def read_check(self, source: Asset, vault: Vault, keys: Keys, archive: str) -> Procedure[None]:
         """Read all of the copy back out of the vault and check it cryptographically; CopyBroken when it is damaged."""
 
+    def beside(self, source: Asset) -> Asset | None:
+        """What of the source lies in a repository of its own, its log: a vault that fetches brings it along."""
+        return None
+
     def check_repository(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[None]:
         """Check that what the vault holds hangs together, without reading all of it; CopyBroken when it does not."""
         # Named apart: what climbs the ladder lists the copies again on other rungs.

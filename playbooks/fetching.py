@@ -9,10 +9,10 @@ from backup.relay import Fetched, Hop, relay
 from backup.vaults import refusal
 from playbooks.action import Context
 from playbooks.copies import unit_of
-from playbooks.ledgers import enter_point, give_up, look_at, manifest_of, use_of
+from playbooks.ledgers import enter_log, enter_point, give_up, log_until, look_at, manifest_of, use_of
 from secops.model.city import Asset, Vault
 from secops.model.restore_point import RestorePoint, Verdict
-from secops.model.step import Procedure, ProcedureFailed
+from secops.model.step import Command, Procedure, ProcedureFailed, Step, Trouble, require, under
 from secops.model.text import Text
 
 
@@ -54,6 +54,7 @@ def fetch(
     yield from _refuse_vanished(source, origin, here)
     hop = Hop(engine_named(here[0].engine), source, origin, vault, context.keys)
     state = yield from relay(hop, moment)
+    yield from _fetch_log(hop, moment)
     entered = []
     for point in new:
         manifest = yield from manifest_of(point.id)
@@ -66,6 +67,22 @@ def fetch(
     if gone := [point.id for point in there if point.archive not in {one.archive for one in here}]:
         yield from give_up(vault.id, gone, moment)
     return Fetching(hop, state, tuple(entered))
+
+
+def _fetch_log(hop: Hop, moment: datetime) -> Procedure[None]:
+    """After the copies, so that it reaches on from each of them."""
+    log = hop.engine.beside(hop.asset)
+    if log is None:
+        return
+    until = yield from log_until(hop.asset.id, hop.origin.id)
+    repository = f"{hop.origin.directory}/{log.id}"
+    there = yield Step("look for the log", Command(hop.origin.host, ("test", "-d", repository)))
+    if there.trouble is Trouble.FAILED:
+        return
+    require(there, f"无法查看 {repository}", f"{repository} cannot be looked at")
+    yield from under("log", relay(replace(hop, asset=log), moment))
+    if until:
+        yield from enter_log(hop.asset.id, hop.target.id, until)
 
 
 def _refuse_vanished(source: Asset, origin: Vault, here: Sequence[RestorePoint]) -> Procedure[None]:

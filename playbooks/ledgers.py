@@ -111,6 +111,12 @@ def enter_wish(cluster: str, wish: Mapping[str, Any], patience_seconds: float) -
     require(done, f"集群 {cluster} 未照办", f"the cluster {cluster} did not do it")
 
 
+def log_until(asset: str, vault: str) -> Procedure[datetime | None]:
+    """Until when the log of the asset is in the vault; None: there is none of it."""
+    logs = yield from _consult("logs", asset, f"read how far the log in {vault} reaches")
+    return from_text(logs[vault]) if vault in logs else None
+
+
 def signature_of(text: str, label: str = "") -> Procedure[str]:
     """The service's signature of a text, in hexadecimal; empty when it has no key."""
     signed: str = yield from _consult("signatures", text, f"sign the list{label}")

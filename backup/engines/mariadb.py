@@ -116,6 +116,9 @@ class Mariadb(Staged):
         )
         require(made, f"备份 MariaDB {source.id} 失败", f"backing up MariaDB {source.id} failed")
 
+    def beside(self, source: Asset) -> Asset | None:
+        return _log_of(source)
+
     def bring_log(self, source: Asset, vault: Vault, keys: Keys, taken: datetime) -> Procedure[datetime | None]:
         """All that was committed by `taken` is in the vault afterwards."""
         chosen = options_of(MariadbOptions, source)

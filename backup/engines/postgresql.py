@@ -156,6 +156,9 @@ class Postgresql(Staged):
         yield from borg.backup(kept, vault, keys, _state_name(kept, reach), taken)
         return reach
 
+    def beside(self, source: Asset) -> Asset | None:
+        return _log_of(source) if options_of(PostgresqlOptions, source).log else None
+
     def check_repository(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[None]:
         yield from borg.check_repository(source, vault, keys)
         if options_of(PostgresqlOptions, source).log:

@@ -38,7 +38,7 @@ class Ledgers:
     | use | vault | consult: bytes that each unit takes |
     | dated | `asset vault` | consult: what retention looks at, newest first |
     | gone | vault | enter: `{points, moment}` that were taken out |
-    | logs | asset | enter: `{vault, until}`, until when its log is in the vault |
+    | logs | asset | consult: by vault, until when its log is there; enter: `{vault, until}` |
     | canaries | asset | enter: `{moment}`, begins a canary of that moment |
     | canary | `asset moment` | consult: its `{counter, signature}`; null when none was begun |
     | canaries_acknowledged | asset | enter: `{counter}` |
@@ -72,6 +72,9 @@ class Ledgers:
             "dated": lambda key: orjson.dumps(catalogue.dated(*key.split(" "))),
             "signatures": lambda text: orjson.dumps(sign(text)),
             "clusters": lambda cluster: orjson.dumps(self._known_clusters().state(cluster)),
+            "logs": lambda asset: orjson.dumps(
+                {vault: to_text(until) for (one, vault), until in catalogue.logs().items() if one == asset}
+            ),
             "canary": self._canary,
             "canary_holding": lambda subject: orjson.dumps(self._canaries().holding(subject)),
         }
