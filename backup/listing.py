@@ -11,10 +11,11 @@ import zlib
 from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import inf
 from typing import NamedTuple, TypeVar
 
 from backup.manifest import About, Entry, Kind, Manifest, is_manifest, path_text
-from secops.model.step import Command, Procedure, ProcedureFailed, Step, require
+from secops.model.step import Command, Procedure, ProcedureFailed, Result, Step, require
 
 PIECE_BYTES = 3_900_000
 Returned = TypeVar("Returned")
@@ -83,11 +84,12 @@ begin)
     ) </dev/null >/dev/null 2>&1 &
     echo "$!" >"$kept/number"
     trap - EXIT
-    echo "$kept"
+    echo "$kept $(date +%s.%N)"
     exit 0
     ;;
 *)
     kept=$4
+    [ -d "$kept" ] || exit 6
     while [ ! -e "$kept/ended" ] && kill -0 "$(cat "$kept/number")" 2>/dev/null; do sleep 0.02; done
     [ -e "$kept/whole" ] || { echo 'the reading of the tree did not end well' >&2; exit 5; }
     walk after || exit 3
@@ -106,6 +108,21 @@ fi
 `begin` and later the folder that it named."""
 
 
+_GONE = 6
+"""Exit code: the folder with what was read is no longer there."""
+_CLOCK_SECONDS = 0.1
+"""The time of a change may be so much behind the clock of its host."""
+
+
+class Begun(NamedTuple):
+    """A reading that goes on."""
+
+    folder: str = ""
+    """For temporary files, on the host; empty in a rehearsal."""
+    since: float = 0.0
+    """When the first walk had ended, by the clock of the host."""
+
+
 class _Record(NamedTuple):
     """What `find` says of one path."""
 
@@ -113,6 +130,11 @@ class _Record(NamedTuple):
     """All of it that a change of the file changes."""
     more: bytes
     """Blocks, names of owner and group, target of a link."""
+
+    @property
+    def changed(self) -> float:
+        """When anything of it last changed, by the clock of its host."""
+        return float(self.told.split(b" ", 9)[8])
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,26 +181,35 @@ def take_manifest(host: str, root: str, label: str, assume: Manifest | None = No
     return manifest
 
 
-def begin_manifest(host: str, root: str, label: str) -> Procedure[str]:
+def begin_manifest(host: str, root: str, label: str) -> Procedure[Begun]:
     """Walk through the directory, and begin to read its files, which goes on when the step has ended.
 
-    Gives what `end_manifest` or `drop_manifest` wants to be told; empty in a rehearsal. What is read lies in a folder
-    for temporary files on the host: when that is gone at the end, as after a restart of the host, there is no manifest.
+    Gives what `end_manifest` or `drop_manifest` wants to be told.
     """
     begun = yield Step(label, _walking(host, root, "begin"), changes=True, timeout_seconds=_READ_SECONDS)
     require(begun, f"无法遍历 {root}", f"cannot walk through {root}")
-    return begun.output.strip()
+    folder, _, since = begun.output.strip().partition(" ")
+    return Begun(folder, float(since or 0))
 
 
-def end_manifest(host: str, root: str, label: str, begun: str, assume: Manifest | None = None) -> Procedure[Manifest]:
-    """Wait until the files are read, and walk through the directory again: what is not as it was is changing."""
-    if not begun:
+def end_manifest(host: str, root: str, label: str, begun: Begun, assume: Manifest | None = None) -> Procedure[Manifest]:
+    """Wait until the files are read, and walk through the directory again: what is not as it was is changing.
+
+    When what was read is gone, as after a restart of the host, the directory is read anew, and what changed since the
+    beginning is changing; of a file that was taken away meanwhile only its directory tells.
+    """
+    if not begun.folder:
         # A rehearsal began nothing, and finds out whether the directory can be read.
         return (yield from take_manifest(host, root, label, assume))
-    step = Step(label, _walking(host, root, begun), timeout_seconds=_READ_SECONDS)
-    read, *again = yield from _walk(step, root)
+    step = Step(label, _walking(host, root, begun.folder), timeout_seconds=_READ_SECONDS)
+    told = yield step
+    if told.exit_code == _GONE:
+        anew = Step(f"{label}: read it anew", _walking(host, root, "together"), timeout_seconds=_READ_SECONDS)
+        (walk,) = yield from _walk(anew, root)
+        return manifest_of(walk, since=begun.since)
+    read, again = yield from _walked(step, told, root)
     yield from drop_manifest(host, f"{label}: remove what was kept", begun)
-    return manifest_of(read, *again)
+    return manifest_of(read, again)
 
 
 def list_during(
@@ -197,11 +228,11 @@ def list_during(
     return given, manifest
 
 
-def drop_manifest(host: str, label: str, begun: str) -> Procedure[None]:
+def drop_manifest(host: str, label: str, begun: Begun) -> Procedure[None]:
     """Nobody waits for it any longer. Programs that read a file already end by themselves."""
-    if begun:
+    if begun.folder:
         script = '[ -e "$1/ended" ] || kill "$(cat "$1/number")"; rm -rf -- "$1"'
-        yield Step(label, Command(host, ("sh", "-c", script, "sh", begun)), changes=True)
+        yield Step(label, Command(host, ("sh", "-c", script, "sh", begun.folder)), changes=True)
 
 
 def _walking(host: str, root: str, what: str) -> Command:
@@ -210,6 +241,10 @@ def _walking(host: str, root: str, what: str) -> Command:
 
 def _walk(step: Step, root: str) -> Procedure[tuple[Walk, ...]]:
     walked = yield step
+    return (yield from _walked(step, walked, root))
+
+
+def _walked(step: Step, walked: Result, root: str) -> Procedure[tuple[Walk, ...]]:
     require(walked, f"无法遍历 {root}", f"cannot walk through {root}")
     text = walked.output
     if kept := _KEPT.fullmatch(text):
@@ -251,21 +286,21 @@ def parse(text: str, root: str) -> tuple[Walk, ...]:
     return (first, *(Walk(root, walked=each) for each in again))
 
 
-def manifest_of(walk: Walk, later: Walk | None = None) -> Manifest:
+def manifest_of(walk: Walk, later: Walk | None = None, since: float = inf) -> Manifest:
     """The manifest of what was seen.
 
     What could not be hashed is in it as changing; so is, with a `later` walk, whatever is not as it was then: its
-    inode, size, owner, mode, time of modification or time of change.
+    inode, size, owner, mode, time of modification or time of change; and whatever changed `since` a time of its host.
     """
     if walk.assumed is not None:
         return walk.assumed
     try:
-        return Manifest.of(_entries(walk, later), walk.seen_by)
+        return Manifest.of(_entries(walk, later, since - _CLOCK_SECONDS), walk.seen_by)
     except (ValueError, zlib.error) as unexpected:
         raise ProcedureFailed(f"读不懂 {walk.root} 的清单", f"the list of {walk.root} is damaged") from unexpected
 
 
-def _entries(walk: Walk, later: Walk | None) -> Iterator[Entry]:
+def _entries(walk: Walk, later: Walk | None, since: float) -> Iterator[Entry]:
     stamps = later.stamps() if later else None
     attributes = _attributes(walk)
     hashes = _Hashes(walk.hashed)
@@ -273,7 +308,11 @@ def _entries(walk: Walk, later: Walk | None) -> Iterator[Entry]:
     changing: set[str] = set()
     for record in walk.records():
         entry, inode = _entry(record, hashes, attributes)
-        if entry.kind is Kind.CHANGING or (stamps is not None and hash(record.told) not in stamps):
+        if (
+            entry.kind is Kind.CHANGING
+            or record.changed >= since
+            or (stamps is not None and hash(record.told) not in stamps)
+        ):
             changing.add(entry.path)
         elif inode:
             linked.setdefault(inode, []).append(entry)

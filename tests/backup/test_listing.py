@@ -7,6 +7,7 @@ import pwd
 import resource
 import shutil
 import stat
+import time
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -172,7 +173,7 @@ def test_what_changes_or_goes_between_two_walks_is_changing(performing: Performi
     (root / "same size").write_text("behind")
     os.utime(root / "same size", ns=(kept.st_atime_ns, kept.st_mtime_ns))
     manifest = performing.run(end_manifest(LOCAL, str(root), "after", begun))
-    assert not Path(begun).exists()
+    assert not Path(begun.folder).exists()
     changing = {entry.path for entry in manifest.entries if entry.kind is Kind.CHANGING}
     assert changing == {"gone", "new", "same size"}, "whoever sets the time back is seen by the time of change"
     assert said(manifest, taken(performing, root)) == {}
@@ -194,20 +195,45 @@ def test_a_rehearsal_reads_the_tree_and_leaves_nothing(performing: Performing, t
 
     def plan() -> Procedure[Manifest]:
         begun = yield from begin_manifest(LOCAL, str(root), "before")
-        assert begun == ""
+        assert not begun.folder
         return (yield from end_manifest(LOCAL, str(root), "after", begun))
 
     assert performing.rehearse(plan()) == taken(performing, root)
 
 
-def test_a_reading_that_was_dropped_or_lost_is_no_manifest(performing: Performing, tmp_path: Path) -> None:
+def test_a_reading_that_was_lost_is_made_anew(performing: Performing, tmp_path: Path) -> None:
+    """As when the host was started again meanwhile."""
     root = make_tree(tmp_path / "tree")
-    for _each in range(2):
-        begun = performing.run(begin_manifest(LOCAL, str(root), "before"))
-        performing.run(drop_manifest(LOCAL, "drop", begun))
-        assert not Path(begun).exists()
-        with pytest.raises(ProcedureFailed, match="did not end well"):
-            performing.run(end_manifest(LOCAL, str(root), "after", begun))
+    (root / "changed").write_text("before")
+    time.sleep(0.2)
+    whole = taken(performing, root)
+    begun = performing.run(begin_manifest(LOCAL, str(root), "before"))
+    performing.run(drop_manifest(LOCAL, "drop", begun))
+    assert not Path(begun.folder).exists()
+    assert performing.run(end_manifest(LOCAL, str(root), "after", begun)) == whole
+    time.sleep(0.2)
+    (root / "changed").write_text("after")
+    manifest = performing.run(end_manifest(LOCAL, str(root), "later", begun))
+    assert [entry.path for entry in manifest.entries if entry.kind is Kind.CHANGING] == ["changed"]
+
+
+def test_a_reading_that_ended_badly_is_no_manifest(performing: Performing, tmp_path: Path) -> None:
+    root = make_tree(tmp_path / "tree")
+    begun = performing.run(begin_manifest(LOCAL, str(root), "before"))
+    folder = Path(begun.folder)
+    wait_for(lambda: (folder / "ended").exists())
+    (folder / "whole").unlink()
+    with pytest.raises(ProcedureFailed, match="did not end well"):
+        performing.run(end_manifest(LOCAL, str(root), "after", begun))
+    shutil.rmtree(folder)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError
 
 
 def test_whatever_a_restore_may_lose_is_said(performing: Performing, tmp_path: Path) -> None:
