@@ -66,6 +66,8 @@ def test_an_interrupted_service_takes_its_command_with_it() -> None:
     )
     service = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     assert wait_until_runs("sleep 300.0877", 60)
+    # Nobody can help a command whose service is interrupted before it was told the number of its process.
+    time.sleep(1)
     service.send_signal(signal.SIGINT)
     assert service.wait(60) != 0
     assert wait_until_gone("sleep 300.0877")
