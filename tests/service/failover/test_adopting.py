@@ -65,8 +65,9 @@ def writing(pair: Pair) -> Iterator[list[Entered]]:
 
 def test_the_plan_says_everything_and_changes_nothing(pair: Pair, tmp_path: Path) -> None:
     home = write_home(tmp_path / "home", {}, "")
+    turn_fsync(pair, "off")
     before = [pair.ask(name, "SELECT name, setting FROM pg_file_settings") for name in "ab"]
-    # The servers of tests run without fsync, and nobody may be asked to trust such a one: exit code 1.
+    # Nobody may be asked to trust one that confirms what is not on its disk: exit code 1.
     plan = told(home, "adopt", "s1", "--plan", *members(pair), code=1)
     assert ("a", "fsync must not be off") in {(one["member"], one["text"]["en"]) for one in plan["remarks"]}
     assert plan["primary"] == "a" and plan["cluster"]["synchronous"] == ["a", "b"]
@@ -76,13 +77,17 @@ def test_the_plan_says_everything_and_changes_nothing(pair: Pair, tmp_path: Path
     assert any(member == "b" and text.startswith("primary_conninfo: it follows") for member, text in said)
     assert [pair.ask(name, "SELECT name, setting FROM pg_file_settings") for name in "ab"] == before
     assert "clusters" not in (home / "inventory.yaml").read_text()
+    turn_fsync(pair, "on")
+
+
+def turn_fsync(pair: Pair, how: str) -> None:
+    pair.ask("a", f"ALTER SYSTEM SET fsync = {how}")
+    pair.ask("a", "SELECT pg_reload_conf()")
+    until(pair, "a", "SHOW fsync", how)
 
 
 def test_adopting_changes_what_was_said_and_no_commit_fails(pair: Pair, tmp_path: Path) -> None:
     home = write_home(tmp_path / "home", {}, "")
-    for name in "ab":
-        pair.ask(name, "ALTER SYSTEM SET fsync = on")
-        pair.ask(name, "SELECT pg_reload_conf()")
     with writing(pair) as entered:
         done = failover(home, "adopt", "s1", *members(pair))
     assert done.returncode == 3 and "written into" in done.stderr, done.stdout + done.stderr
