@@ -62,6 +62,13 @@ echo "the server $pid does not end" >&2
 exit 1
 """
 
+_WAIT = """
+until "$1/pg_isready" -q -h "$2.trial" -p "$3"; do
+    kill -0 "$(head -n 1 -- "$2/postmaster.pid")" || exit 1
+    sleep 0.05
+done
+"""
+
 
 class PostgresqlTrialOptions(TrialOptions):
     """What is asked, and how the restored server is started."""
@@ -113,7 +120,15 @@ class PostgresqlTrial(Trial):
         )
         if not started.ok:
             yield from _explain(host, folder, started.reason)
-        return started.seconds
+        # pg_ctl is content when the copy is consistent; there may be much log to go on through.
+        recovered = yield Step(
+            "wait until recovery has ended",
+            Command(host, ("sh", "-c", _WAIT, "wait", programs, folder, str(_PORT))),
+            timeout_seconds=_START_SECONDS,
+        )
+        if not recovered.ok:
+            yield from _explain(host, folder, recovered.reason)
+        return started.seconds + recovered.seconds
 
     def ask(self, source: Asset, host: str, folder: str, name: str, question: str) -> Procedure[str]:
         programs = yield from under(name, _programs(source, host, folder))
