@@ -98,6 +98,11 @@ class Staged(Engine):
         yield from borg.expire(source, vault, keys, host, archives)
 
 
+def log_of(source: Asset) -> Asset:
+    """The source's log, as borg keeps it: in a repository of its own."""
+    return replace(source, id=f"{source.id}.log")
+
+
 def _make(host: str, folder: str) -> Command:
     return Command(host, ("mkdir", "-p", "-m", "0700", "--", folder))
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from backup.engine import CopyBroken, EngineOptions, Keys, archive_name, options_of
 from backup.engines.borg import borg
 from backup.programs import probe, refuse_missing, with_secret
-from backup.staging import Staged
+from backup.staging import Staged, log_of
 from secops.model.city import Asset, AssetKind, Product, Vault
 from secops.model.restore_point import RestorePoint
 from secops.model.step import Command, Procedure, ProcedureFailed, Step, require, under
@@ -117,7 +117,7 @@ class Mariadb(Staged):
         require(made, f"备份 MariaDB {source.id} 失败", f"backing up MariaDB {source.id} failed")
 
     def beside(self, source: Asset) -> Asset | None:
-        return _log_of(source)
+        return log_of(source)
 
     def bring_log(self, source: Asset, vault: Vault, keys: Keys, taken: datetime) -> Procedure[datetime | None]:
         """All that was committed by `taken` is in the vault afterwards."""
@@ -140,7 +140,7 @@ class Mariadb(Staged):
             timeout_seconds=_LONG_SECONDS,
         )
         require(read, f"无法读取 {source.id} 的二进制日志", f"the binary log of {source.id} cannot be read")
-        log = replace(_log_of(source), path=mirror)
+        log = replace(log_of(source), path=mirror)
         yield from borg.backup(log, vault, keys, archive_name(log, taken), taken)
         return taken
 
@@ -158,7 +158,7 @@ class Mariadb(Staged):
         if until is None:
             return
         yield from _refuse_too_early(host, into, until)
-        log = replace(_log_of(source), host=host)
+        log = replace(log_of(source), host=host)
         kept = yield from under("log", borg.points(log, vault, keys))
         state = next((name for name in kept if name >= archive_name(log, until)), None)
         if state is None:
@@ -191,7 +191,7 @@ class Mariadb(Staged):
         left = yield from under("left", borg.points(here, vault, keys))
         if not left:
             return
-        log = _log_of(here)
+        log = log_of(here)
         # A source whose log was never brought has none.
         yield from under("log", borg.prepare(log, vault, keys))
         oldest = f"{log.id}{left[0].removeprefix(source.id)}"
@@ -209,11 +209,6 @@ def login_words(source: Asset, chosen: MariadbOptions) -> tuple[str, ...]:
     over_tcp = ("--protocol=tcp", f"--host={address}", f"--port={chosen.port}") if chosen.account else ()
     where = (f"--socket={chosen.socket}",) if chosen.socket else over_tcp
     return (*where, f"--user={chosen.account}") if chosen.account else where
-
-
-def _log_of(source: Asset) -> Asset:
-    """The source's log, as borg keeps it: in a repository of its own."""
-    return replace(source, id=f"{source.id}.log")
 
 
 def _logs_of_server(source: Asset, chosen: MariadbOptions) -> Procedure[list[str]]:

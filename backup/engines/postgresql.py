@@ -27,7 +27,7 @@ from backup.postgresql import (
     start_of,
     tell_recovery,
 )
-from backup.staging import Staged
+from backup.staging import Staged, log_of
 from secops.model.city import Asset, AssetKind, Product, Vault
 from secops.model.restore_point import RestorePoint
 from secops.model.step import Command, Moved, Procedure, ProcedureFailed, Step, require, under
@@ -152,17 +152,17 @@ class Postgresql(Staged):
         reach = datetime.fromtimestamp(0, UTC) + timedelta(seconds=float(marked[0][0]))
         yield from _receive(source, chosen, programs, log, marked[1][0])
         yield from _refuse_gap(source.host, log, start, "look that the log is unbroken")
-        kept = replace(_log_of(source), path=log)
+        kept = replace(log_of(source), path=log)
         yield from borg.backup(kept, vault, keys, _state_name(kept, reach), taken)
         return reach
 
     def beside(self, source: Asset) -> Asset | None:
-        return _log_of(source) if options_of(PostgresqlOptions, source).log else None
+        return log_of(source) if options_of(PostgresqlOptions, source).log else None
 
     def check_repository(self, source: Asset, vault: Vault, keys: Keys) -> Procedure[None]:
         yield from borg.check_repository(source, vault, keys)
         if options_of(PostgresqlOptions, source).log:
-            yield from under("log", borg.check_repository(_log_of(source), vault, keys))
+            yield from under("log", borg.check_repository(log_of(source), vault, keys))
 
     def restore(
         self,
@@ -178,7 +178,7 @@ class Postgresql(Staged):
         yield from borg.restore(source, point, vault, keys, host, into)
         if until is None:
             return
-        log = replace(_log_of(source), host=host)
+        log = replace(log_of(source), host=host)
         states = yield from under("log", borg.points(log, vault, keys))
         state = next((name for name in states if name >= _state_name(log, until)), None)
         if state is None:
@@ -205,7 +205,7 @@ class Postgresql(Staged):
         left = yield from under("left", borg.points(here, vault, keys))
         if not left or not options_of(PostgresqlOptions, source).log:
             return
-        log = _log_of(here)
+        log = log_of(here)
         oldest = f"{log.id}{left[0].removeprefix(source.id)}"
         states = yield from under("log", borg.points(log, vault, keys))
         if old := [name for name in states if name < oldest][:-1]:
@@ -225,11 +225,6 @@ def progress_of(line: str) -> Moved | None:
 def _log(source: Asset, keys: Keys) -> str:
     """Where WAL lies on the source's host."""
     return f"{keys.state_directory}/wal/{source.id}"
-
-
-def _log_of(source: Asset) -> Asset:
-    """The source's log, as borg keeps it: in a repository of its own."""
-    return replace(source, id=f"{source.id}.log")
 
 
 def _state_name(log: Asset, reach: datetime) -> str:

@@ -9,9 +9,10 @@ from secops.cli.tables import console, plain, print_json
 from secops.model.cluster import Cluster
 from secops.model.text import Text
 from secops.service.failover.asking import Done, ask, new_id
-from secops.service.failover.watching import watching
-from secops.service.home import Home
+from secops.service.failover.watching import cluster_of, watching
+from secops.service.home import Home, open_home
 from secops.support.clock import local, now
+from secops.support.errors import BadInput
 from secops.support.language import say, tell
 
 
@@ -23,6 +24,36 @@ def asker(by: list[str] | None) -> tuple[str, ...]:
 def wish_for(kind: WishKind, target: str, by: tuple[str, ...], reason: str, typed: str = "") -> Wish:
     """A wish of a new id."""
     return Wish(new_id(kind), kind, target, by, typed, reason)
+
+
+def ask_for(
+    kind: WishKind,
+    system: str,
+    cluster: str,
+    target: str | None,
+    by: list[str] | None,
+    reason: str,
+    wait: float,
+    *,
+    as_json: bool,
+) -> None:
+    """Ask the leader of a system's cluster in somebody's name, and follow what becomes of it. Without a target it is
+    the cluster's home."""
+    with open_home() as home:
+        chosen = cluster_of(home, system, cluster)
+        to = chosen.home if target is None else target
+        refuse_stranger(chosen, to)
+        wish = wish_for(kind, to, asker(by), reason)
+        follow(home, chosen, wish, wait, as_json=as_json)
+
+
+def refuse_stranger(cluster: Cluster, name: str) -> None:
+    """Raises BadInput for a name that is no member's."""
+    if cluster.member(name) is None:
+        listed = ", ".join(member.name for member in cluster.members)
+        raise BadInput(
+            Text(f"集群 {cluster.id} 没有成员 {name};有 {listed}", f"{cluster.id} has no member {name}, but {listed}")
+        )
 
 
 def follow(home: Home, cluster: Cluster, wish: Wish, patience_seconds: float, *, as_json: bool) -> None:

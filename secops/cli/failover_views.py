@@ -20,6 +20,9 @@ ClusterId = Annotated[
         help=say(zh="系统有多个集群时指明其一。", en="Which cluster, when the system has several."),
     ),
 ]
+To = Annotated[
+    str, typer.Option("--to", metavar="MEMBER", help=say(zh="由哪个成员服务。", en="The member that is to serve."))
+]
 By = Annotated[
     list[str] | None,
     typer.Option(

@@ -23,6 +23,7 @@ from secops.model.step import LOCAL, Procedure, ProcedureFailed
 from tests.backup.performing import Performing
 from tests.backup.trees import make_tree
 from tests.contracts.test_engine import make_peculiar
+from tests.demo.standing import eventually
 
 _KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Kind.LINK, stat.S_IFIFO: Kind.PIPE}
 
@@ -221,19 +222,11 @@ def test_a_reading_that_ended_badly_is_no_manifest(performing: Performing, tmp_p
     root = make_tree(tmp_path / "tree")
     begun = performing.run(begin_manifest(LOCAL, str(root), "before"))
     folder = Path(begun.folder)
-    wait_for(lambda: (folder / "ended").exists())
+    assert eventually(lambda: (folder / "ended").exists(), 60)
     (folder / "whole").unlink()
     with pytest.raises(ProcedureFailed, match="did not end well"):
         performing.run(end_manifest(LOCAL, str(root), "after", begun))
     shutil.rmtree(folder)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.1)
-    raise AssertionError
 
 
 def test_whatever_a_restore_may_lose_is_said(performing: Performing, tmp_path: Path) -> None:

@@ -1,18 +1,16 @@
 """A home with the sample city and a few findings, and the command line on it."""
 
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from secops.cli.main import main
 from secops.model.finding import Severity
 from secops.model.outcome import Outcome
 from secops.support import language
-from tests.cli.typed import Done, Findings, store
+from tests.cli.typed import Done, Findings, store, typed
 from tests.contracts.evaluations import evaluation, weakness
 
 ROOT = Path(__file__).parents[2]
@@ -44,13 +42,7 @@ def findings(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     time.tzset()
 
     def run(*arguments: str, lang: str = "en") -> Done:
-        monkeypatch.setattr(sys, "argv", ["secops", "--lang", lang, "findings", *arguments])
-        try:
-            main()
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        return Done(code, *capsys.readouterr())
+        return typed(monkeypatch, capsys, "--lang", lang, "findings", *arguments)
 
     yield run
     language.choose(None)

@@ -1,7 +1,6 @@
 """`secops backup keys`: what one hands out, collects, checks and rebuilds, and every way in which shares are bad."""
 
 import json
-import sys
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,10 +10,9 @@ import yaml
 
 from backup.escrow import _slip, split
 from backup.key_shares import shares_of
-from secops.cli.main import main
 from secops.service.beginning import make_home
 from secops.support import language
-from tests.cli.typed import Done
+from tests.cli.typed import Done, typed
 
 Keys = Callable[..., Done]
 PEOPLE = ("li", "wang", "zhao", "chen")
@@ -33,14 +31,7 @@ def keys(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     monkeypatch.setenv("COLUMNS", "250")
 
     def run(*arguments: str | Path, lang: str = "en") -> Done:
-        monkeypatch.setattr(sys, "argv", ["secops", "--lang", lang, "backup", "keys", *map(str, arguments)])
-        try:
-            main()
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        captured = capsys.readouterr()
-        return Done(code, captured.out, captured.err)
+        return typed(monkeypatch, capsys, "--lang", lang, "backup", "keys", *arguments)
 
     yield run
     language.choose(None)

@@ -1,7 +1,6 @@
 """`secops backup rescore` and `schedule`, on points that need no vault."""
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +9,10 @@ import pytest
 
 from backup.catalogue import Catalogue
 from backup.manifest import Entry, Kind, Manifest
-from secops.cli.main import main
 from secops.model.restore_point import Rung
 from secops.support import language
 from tests.backup.points import CLEAN, MANIFEST, at, point
-from tests.cli.typed import Done
+from tests.cli.typed import Done, typed
 
 ASSET = "infrastructure-04-content"
 BAD = "b" * 64
@@ -33,14 +31,7 @@ def backup(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
         catalogue.add(late, INFECTED.text)
 
     def run(*arguments: str, lang: str = "en") -> Done:
-        monkeypatch.setattr(sys, "argv", ["secops", "--lang", lang, "backup", *arguments])
-        try:
-            main()
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        captured = capsys.readouterr()
-        return Done(code, captured.out, captured.err)
+        return typed(monkeypatch, capsys, "--lang", lang, "backup", *arguments)
 
     yield run
     language.choose(None)

@@ -7,33 +7,20 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from secops.cli.main import main
 from secops.store.query import Query
 from secops.store.sqlite_store import SqliteStore
 from secops.support import language
+from tests.cli.typed import Done, Findings, typed
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "exchange"
 REPORTS = sorted(path for path in GOLDEN.iterdir() if not path.name.endswith(".expected.json"))
-
-
-@dataclass
-class Done:
-    """How the command ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Findings = Callable[..., Done]
 
 
 @pytest.fixture
@@ -50,13 +37,7 @@ def findings(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments: object, lang: str = "en") -> Done:
-        monkeypatch.setattr(sys, "argv", ["secops", "--lang", lang, "findings", *map(str, arguments)])
-        try:
-            main()
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        return Done(code, *capsys.readouterr())
+        return typed(monkeypatch, capsys, "--lang", lang, "findings", *arguments)
 
     yield run
     language.choose(None)

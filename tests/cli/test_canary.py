@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from backup.canaries.file_tree import FILE
-from secops.cli.main import main
 from secops.service.beginning import make_home
 from secops.service.home import FILE as SETTINGS_FILE
 from secops.service.home import Home
@@ -19,7 +17,7 @@ from secops.service.metrics import exposition
 from secops.service.protecting import assess_copies
 from secops.support import language
 from secops.support.clock import now
-from tests.cli.typed import Done
+from tests.cli.typed import Done, typed
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not shutil.which("borg"), reason="borg is not installed")]
 
@@ -92,14 +90,7 @@ def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setenv("COLUMNS", "250")
 
     def run(*arguments: str, lang: str = "en") -> Done:
-        monkeypatch.setattr(sys, "argv", ["secops", "--lang", lang, *arguments])
-        try:
-            main()
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        captured = capsys.readouterr()
-        return Done(code, captured.out, captured.err)
+        return typed(monkeypatch, capsys, "--lang", lang, *arguments)
 
     yield Town(tmp_path, run)
     language.choose(None)

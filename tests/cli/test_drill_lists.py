@@ -1,17 +1,15 @@
 """`secops drill list` and `due`: what was drilled and what is to be, before and after a drill that fails for want of a copy."""
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from secops.cli.main import main
 from secops.evidence.keys import PRIVATE_KEY_NAME, PUBLIC_KEY_NAME, make_key
 from secops.support import language
-from tests.cli.typed import Done
+from tests.cli.typed import Done, typed
 from tests.service.homes import HOST, SYSTEM
 
 ASSET = f"{SYSTEM}-content"
@@ -36,14 +34,7 @@ def drill(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments: str, lang: str = "en") -> Done:
-        monkeypatch.setattr(sys, "argv", ["secops", "--lang", lang, "drill", *arguments])
-        try:
-            main()
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        captured = capsys.readouterr()
-        return Done(code, captured.out, captured.err)
+        return typed(monkeypatch, capsys, "--lang", lang, "drill", *arguments)
 
     yield run
     language.choose(None)

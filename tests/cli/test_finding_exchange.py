@@ -7,41 +7,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from secops.cli.main import main
 from secops.model.finding import State
 from secops.model.outcome import Outcome
 from secops.store.finding_store import LARGEST_PAGE
 from secops.store.query import Query
 from secops.store.sqlite_store import SqliteStore
 from secops.support import language
+from tests.cli.typed import Done, Findings, typed
 
 ROOT = Path(__file__).parents[2]
 SITE = "convenience-01-site"
 HOST = "convenience-01-web"
-
-
-@dataclass
-class Done:
-    """How the command ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.stdout)
-
-
-Findings = Callable[..., Done]
 
 
 @pytest.fixture
@@ -58,13 +40,7 @@ def findings(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments: object, lang: str = "en") -> Done:
-        monkeypatch.setattr(sys, "argv", ["secops", "--lang", lang, "findings", *map(str, arguments)])
-        try:
-            main()
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        return Done(code, *capsys.readouterr())
+        return typed(monkeypatch, capsys, "--lang", lang, "findings", *arguments)
 
     yield run
     language.choose(None)

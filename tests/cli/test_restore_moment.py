@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -14,7 +13,6 @@ import pytest
 from backup.catalogue import Catalogue
 from backup.engine import engines
 from playbooks.approvals import Approval
-from secops.cli.main import main
 from secops.execution.journal import RunState
 from secops.model.restore_point import Proof, RestorePoint, Rung, Verdict
 from secops.model.text import Text
@@ -23,7 +21,7 @@ from secops.service.running import Ended, approve, resume, start
 from secops.support import language
 from secops.support.clock import to_text
 from tests.backup.performing import Performing
-from tests.cli.typed import Done
+from tests.cli.typed import Done, typed
 from tests.contracts.test_database_engine import after_a_second, labs
 from tests.lab.database import RunningDatabase
 from tests.lab.serving import folder_for_server
@@ -86,14 +84,7 @@ def command_line(
     monkeypatch.setenv("COLUMNS", "250")
 
     def run(*arguments: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["secops", "--lang", "en", *arguments])
-        try:
-            main()
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        captured = capsys.readouterr()
-        return Done(code, captured.out, captured.err)
+        return typed(monkeypatch, capsys, "--lang", "en", *arguments)
 
     return run
 

@@ -1,6 +1,5 @@
 """The whole of it: daemons in three centres, clients in four places, a disaster, and nothing that was acknowledged is lost."""
 
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from backup.failover.canary.ledger import longest_outage, read_ledger
 from backup.failover.situation import Published, Wish, WishKind
 from secops.lab import etcd, faults
 from secops.lab.clients import Clients, truth
-from secops.lab.namespaces import inside
+from secops.lab.namespaces import inside, run
 from secops.lab.places import CLUSTER, PLACES, Lab
 from secops.support.errors import Incomplete
 from tests.lab.three_centres import standing_lab
@@ -97,8 +96,7 @@ def test_a_playbook_hands_over_and_sees_it_protected_again(lab: Lab, tmp_path: P
 def _said(lab: Lab, *words: str) -> None:
     """In the remote centre, whose journal is its own."""
     argv = (sys.executable, "-m", "secops", "--home", str(lab.home("c3")), *words)
-    done = subprocess.run(inside(lab.namespace("c3"), argv), capture_output=True, text=True, timeout=200, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run(*inside(lab.namespace("c3"), argv), timeout_seconds=200)
 
 
 def test_a_primary_that_is_cut_off_is_taken_over_from_and_comes_back_as_a_standby(lab: Lab, tmp_path: Path) -> None:

@@ -7,9 +7,8 @@ import typer
 
 from backup.failover import safety
 from backup.failover.situation import Wish, WishKind
-from secops.cli.failover_asking import follow, wish_for
-from secops.cli.failover_verbs.switchover import refuse_stranger
-from secops.cli.failover_views import ClusterId, Patience, SystemId
+from secops.cli.failover_asking import follow, refuse_stranger, wish_for
+from secops.cli.failover_views import ClusterId, Patience, Reason, SystemId, To
 from secops.cli.options import AsJson
 from secops.model.cluster import Cluster
 from secops.model.text import Text
@@ -20,16 +19,12 @@ from secops.support.language import say
 
 words = typer.Typer()
 
-To = Annotated[
-    str, typer.Option("--to", metavar="MEMBER", help=say(zh="由哪个成员服务。", en="The member that is to serve."))
-]
 Approvers = Annotated[
     list[str],
     typer.Option(
         "--by", metavar="NAME", help=say(zh="批准人;须两人,写两次。", en="Who approves; two people, given twice.")
     ),
 ]
-Why = Annotated[str, typer.Option("--reason", help=say(zh="缘由,写入记录。", en="Why; it is written down."))]
 Typed = Annotated[
     str,
     typer.Option(
@@ -57,7 +52,7 @@ def declare(
     system: SystemId,
     to: To,
     by: Approvers,
-    reason: Why,
+    reason: Reason,
     confirm: Typed = "",
     wait: Patience = 60,
     cluster: ClusterId = "",

@@ -3,11 +3,9 @@
 import typer
 
 from backup.failover.situation import WishKind
-from secops.cli.failover_asking import asker, follow, wish_for
+from secops.cli.failover_asking import ask_for
 from secops.cli.failover_views import By, ClusterId, Patience, Reason, SystemId
 from secops.cli.options import AsJson
-from secops.service.failover.watching import cluster_of
-from secops.service.home import open_home
 from secops.support.language import say
 
 words = typer.Typer()
@@ -27,6 +25,4 @@ def failback(
     cluster: ClusterId = "",
     as_json: AsJson = False,
 ) -> None:
-    with open_home() as home:
-        chosen = cluster_of(home, system, cluster)
-        follow(home, chosen, wish_for(WishKind.SWITCHOVER, chosen.home, asker(by), reason), wait, as_json=as_json)
+    ask_for(WishKind.SWITCHOVER, system, cluster, None, by, reason, wait, as_json=as_json)

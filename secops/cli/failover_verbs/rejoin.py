@@ -5,12 +5,9 @@ from typing import Annotated
 import typer
 
 from backup.failover.situation import WishKind
-from secops.cli.failover_asking import asker, follow, wish_for
-from secops.cli.failover_verbs.switchover import refuse_stranger
+from secops.cli.failover_asking import ask_for
 from secops.cli.failover_views import By, ClusterId, Patience, Reason, SystemId
 from secops.cli.options import AsJson
-from secops.service.failover.watching import cluster_of
-from secops.service.home import open_home
 from secops.support.language import say
 
 words = typer.Typer()
@@ -33,7 +30,4 @@ def rejoin(
     cluster: ClusterId = "",
     as_json: AsJson = False,
 ) -> None:
-    with open_home() as home:
-        chosen = cluster_of(home, system, cluster)
-        refuse_stranger(chosen, member)
-        follow(home, chosen, wish_for(WishKind.REJOIN, member, asker(by), reason), wait, as_json=as_json)
+    ask_for(WishKind.REJOIN, system, cluster, member, by, reason, wait, as_json=as_json)
